@@ -1,0 +1,16 @@
+-- Least rights. listening_owner owns everything and migrates; listening_writer runs the tasks; listening_reader is the
+-- dashboards' role: published tables and the pipeline's health, never raw payloads or tokens.
+
+grant usage on schema public, staging, analytics, ml to listening_writer;
+grant select, insert, update, delete on all tables in schema public, staging, analytics, ml to listening_writer;
+grant truncate on all tables in schema staging to listening_writer;
+revoke update, delete on raw_listening_events from listening_writer;
+revoke all on alembic_version from listening_writer;
+alter default privileges in schema public, staging, analytics, ml
+    grant select, insert, update, delete on tables to listening_writer;
+
+grant usage on schema public, analytics, ml to listening_reader;
+grant select on all tables in schema analytics, ml to listening_reader;
+grant select on listeners, listener_time_zones, ingestion_state, ingestion_gaps, ingested_files, qa_validation_results,
+    spotify_api_calls, published_playlists, tracks, artists, audio_features to listening_reader;
+alter default privileges in schema analytics, ml grant select on tables to listening_reader;
