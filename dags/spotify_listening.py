@@ -1,0 +1,237 @@
+"""
+# Spotify listening: from plays to personas and playlists
+
+One run a day, and one more whenever Spotify's window of 50 plays is about to overflow.
+
+1. **prepare_schema** brings the listening database to the newest schema.
+2. **ingest**: `ingest_recently_played` asks Spotify for each account's newest plays; `import_streaming_history` loads the
+   exports that lie in the export folder. Both only ever add rows to `raw_listening_events`.
+   `fetch_audio_features` looks for audio features, best effort: nothing waits for it.
+3. **scan_raw → raw_quality_gate**: Soda checks what arrived. PASS and WARN go on, FAIL ends the run.
+4. **analytics**: plays reconciled from all sources, sessions, statistics and trends, in SQL, for the days that changed.
+5. **scan_analytics → analytics_quality_gate**.
+6. **ml**: features, KMeans sessions clusters, personas. **playlists**: artist co-occurrence, a playlist a persona.
+7. **scan_ml → ml_quality_gate → publish_tables**: only now do the tables that people see change, all at once.
+   `publish_playlists` writes to Spotify for listeners who asked for it.
+
+Every step works on what is marked in `pending_days`: a run's cost follows what is new, and any task can be cleared and run
+again. Steps 4 to 6 write to the schema `staging`; readers see `analytics` and `ml`.
+
+## Running it by hand
+*Trigger* opens a form. `mode=replay` with `start` and `end` builds those days again from raw rows alone, without asking
+Spotify. `airflow backfill create` does the same for each past day.
+
+## When it fails
+| red task | what it means | what to do |
+|---|---|---|
+| `ingest_recently_played` | one account could not be read; the others went on | its log's last line says why; a dead token wants `make authorize` |
+| `import_streaming_history` | the export folder could not be read (a bad file does not fail it: see `ingested_files`) | check `LISTENING_EXPORTS` |
+| `scan_raw`, `scan_analytics`, `scan_ml` | a check could not be run at all | the log names the check |
+| `quality_failed` | a check measured something that must not be published | the log and `qa_validation_results` name check and value; put bad raw rows into `raw_quarantine`, run again |
+| `ingestion_failed` | the rest of the run is published, but an account or the export folder failed | see the red ingest task |
+| any `build_…` or statistics task | its transaction was rolled back, its days stay marked | fix, clear the task |
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+
+import ml_tasks
+from airflow.providers.common.sql.operators.sql import SQLExecuteQueryOperator
+from airflow.providers.standard.operators.empty import EmptyOperator
+from airflow.providers.standard.operators.python import BranchPythonOperator, PythonOperator
+from airflow.sdk import (
+    Asset,
+    AssetOrTimeSchedule,
+    AssetWatcher,
+    CronDataIntervalTimetable,
+    Label,
+    Param,
+    TaskGroup,
+    TriggerRule,
+    chain,
+    dag,
+)
+from ingestion_operators import (
+    FetchAudioFeaturesOperator,
+    ImportStreamingHistoryOperator,
+    IngestionFailedOperator,
+    IngestRecentlyPlayedOperator,
+    ListAccountsOperator,
+)
+from prepare_schema import prepare_schema
+from publish_playlists import PublishPlaylistsOperator
+from soda_operator import QualityFailedOperator, SodaScanOperator, choose_branch
+from spotify_retry_policy import SpotifyRetryPolicy
+from window_trigger import WindowTrigger
+
+SQL_FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "include", "sql")
+EXPORTS = os.environ.get("LISTENING_EXPORTS", "")
+SESSION_GAP_MINUTES = 30
+
+# What "now" is, and what is to be done, come from the run, so that a replay of a past day gives that day's result.
+AS_OF = (
+    "{{ (dag_run.data_interval_end if dag_run.run_type in ('scheduled', 'backfill') else none)"
+    " or dag_run.logical_date or dag_run.run_after }}"
+)
+MODE = "{{ 'replay' if dag_run.run_type == 'backfill' else params.mode }}"
+START = "{{ params.start or dag_run.data_interval_start or '' }}"
+END = "{{ params.end or dag_run.data_interval_end or '' }}"
+
+SPOTIFY_WINDOW = Asset(
+    "spotify://recently-played",
+    name="spotify_recently_played",
+    watchers=[AssetWatcher(name="spotify_window", trigger=WindowTrigger())],
+)
+RAW_EVENTS = Asset("postgres://listening/public/raw_listening_events", name="raw_listening_events")
+ANALYTICS = Asset("postgres://listening/analytics", name="analytics_tables")
+PERSONAS = Asset("postgres://listening/ml/personas", name="personas")
+PLAYLISTS = Asset("postgres://listening/ml/playlists", name="playlists")
+DASHBOARDS = Asset("marimo://dashboards", name="dashboards")
+
+
+@dag(
+    dag_id="spotify_listening",
+    dag_display_name="Spotify listening",
+    description="Plays in, personas and explainable playlists out",
+    doc_md=__doc__,
+    schedule=AssetOrTimeSchedule(timetable=CronDataIntervalTimetable("0 4 * * *", timezone="UTC"), assets=[SPOTIFY_WINDOW]),
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    dagrun_timeout=timedelta(hours=6),
+    default_args={
+        "owner": "listening",
+        "retries": 2,
+        "retry_delay": timedelta(seconds=20),
+        "retry_exponential_backoff": 2,
+        "max_retry_delay": timedelta(minutes=10),
+        "execution_timeout": timedelta(hours=2),
+    },
+    params={
+        "mode": Param(
+            "incremental",
+            enum=["incremental", "replay"],
+            title="Mode",
+            description="incremental: ask Spotify, import new exports, build what changed. replay: build the days from start to end again from raw.",
+        ),
+        "start": Param(None, type=["null", "string"], format="date-time", title="Replay from", description="Only for replay."),
+        "end": Param(None, type=["null", "string"], format="date-time", title="Replay until", description="Only for replay; exclusive."),
+        "accounts": Param(
+            [], type="array", items={"type": "string"}, title="Accounts", description="Listeners to ask Spotify for, by user_id. Empty: all."
+        ),
+        "publish": Param(
+            True, type="boolean", title="Publish playlists", description="Whether playlists may be written to Spotify, for listeners who opted in."
+        ),
+    },
+    template_searchpath=[SQL_FOLDER],
+    tags=["spotify", "listening", "soda", "kmeans"],
+)
+def spotify_listening():
+    def build(task_id: str, sql: str, **kwargs) -> SQLExecuteQueryOperator:
+        return SQLExecuteQueryOperator(
+            task_id=task_id,
+            conn_id="listening_db",
+            sql=sql,
+            parameters={"as_of": AS_OF, "session_gap_minutes": SESSION_GAP_MINUTES},
+            split_statements=True,
+            **kwargs,
+        )
+
+    def model(task_id: str, **kwargs) -> PythonOperator:
+        return PythonOperator(task_id=task_id, python_callable=getattr(ml_tasks, task_id), op_kwargs={"as_of": AS_OF}, **kwargs)
+
+    def scan(layer: str, **kwargs) -> SodaScanOperator:
+        return SodaScanOperator(task_id=f"scan_{layer}", scan=layer, as_of=AS_OF, **kwargs)
+
+    def gate(layer: str, on_pass: str) -> BranchPythonOperator:
+        return BranchPythonOperator(
+            task_id=f"{layer}_quality_gate",
+            python_callable=choose_branch,
+            op_kwargs={"scan_task_id": f"scan_{layer}", "on_pass": on_pass, "on_fail": f"{layer}_rejected"},
+        )
+
+    schema = PythonOperator(task_id="prepare_schema", python_callable=prepare_schema)
+
+    with TaskGroup("ingest", prefix_group_id=False, tooltip="What is new, as it came"):
+        accounts = ListAccountsOperator(task_id="list_accounts", accounts="{{ params.accounts }}")
+        recently_played = IngestRecentlyPlayedOperator.partial(
+            task_id="ingest_recently_played",
+            mode=MODE,
+            start=START,
+            end=END,
+            as_of=AS_OF,
+            map_index_template="{{ account.user_id }}",
+            retry_policy=SpotifyRetryPolicy(),
+            max_active_tis_per_dag=4,
+            inlets=[SPOTIFY_WINDOW],
+            outlets=[RAW_EVENTS],
+        ).expand(account=accounts.output)
+        streaming_history = ImportStreamingHistoryOperator(
+            task_id="import_streaming_history", exports_path=EXPORTS, mode=MODE, outlets=[RAW_EVENTS]
+        )
+    audio_features = FetchAudioFeaturesOperator(task_id="fetch_audio_features", trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS)
+    ingestion_failed = IngestionFailedOperator(task_id="ingestion_failed", trigger_rule=TriggerRule.ONE_FAILED, retries=0)
+
+    # An account that fails does not hold the others up; ingestion_failed turns the run red at its end all the same.
+    scan_raw = scan("raw", trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS, inlets=[RAW_EVENTS])
+    raw_gate = gate("raw", on_pass="build_listening_events")
+
+    with TaskGroup("analytics", prefix_group_id=False, tooltip="Plays, sessions, statistics, in SQL"):
+        events = build("build_listening_events", "analytics/listening_events.sql", inlets=[RAW_EVENTS])
+        sessions = build("build_sessions", "analytics/sessions.sql")
+        statistics = [
+            build(noun, f"analytics/{noun}.sql") for noun in ("artist_stats", "track_stats", "album_stats", "listening_clock")
+        ]
+        trends = build("daily_trends", "analytics/daily_trends.sql")
+        metrics = build("user_metrics", "analytics/user_metrics.sql")
+        chain(events, sessions, statistics, trends, metrics)
+    scan_analytics = scan("analytics")
+    analytics_gate = gate("analytics", on_pass="start_models")
+
+    with TaskGroup("models", prefix_group_id=False, tooltip="Features, clusters, personas"):
+        start_models = EmptyOperator(task_id="start_models")
+        features = [model("build_session_features"), model("build_user_features")]
+        clusters = model("cluster_sessions")
+        personas = model("label_personas")
+        chain(start_models, features, clusters, personas)
+    with TaskGroup("playlist_generation", prefix_group_id=False, tooltip="What to hear, and why"):
+        cooccurrence = model("artist_cooccurrence")
+        playlists = model("generate_playlists")
+        chain(cooccurrence, playlists)
+    scan_ml = scan("ml")
+    ml_gate = gate("ml", on_pass="publish_tables")
+
+    publish_tables = SQLExecuteQueryOperator(
+        task_id="publish_tables",
+        conn_id="listening_db",
+        sql="select * from staging.publish()",
+        outlets=[ANALYTICS, PERSONAS, PLAYLISTS, DASHBOARDS],
+    )
+    publish_playlists = PublishPlaylistsOperator(
+        task_id="publish_playlists", publish="{{ params.publish }}", as_of=AS_OF, mode=MODE, inlets=[PLAYLISTS]
+    )
+
+    # A branch skips at once what it does not choose, so each gate has a rejection of its own in front of quality_failed.
+    rejections = [EmptyOperator(task_id=f"{layer}_rejected") for layer in ("raw", "analytics", "ml")]
+    quality_failed = QualityFailedOperator(
+        task_id="quality_failed",
+        scans=["raw", "analytics", "ml"],
+        trigger_rule=TriggerRule.ONE_SUCCESS,
+        retries=0,
+    )
+
+    ingested = [recently_played, streaming_history]
+    chain(schema, [accounts, streaming_history])
+    chain(ingested, audio_features)
+    chain(ingested, ingestion_failed)
+    chain(ingested, scan_raw, raw_gate, Label("PASS or WARN"), events)
+    chain(metrics, scan_analytics, analytics_gate, Label("PASS or WARN"), start_models)
+    chain(personas, cooccurrence)
+    chain(playlists, scan_ml, ml_gate, Label("PASS or WARN"), publish_tables, publish_playlists)
+    for failing_gate, rejection in zip((raw_gate, analytics_gate, ml_gate), rejections, strict=True):
+        chain(failing_gate, Label("FAIL"), rejection, quality_failed)
+
+
+spotify_listening()
