@@ -1,0 +1,102 @@
+# Every command of the project. Needs only Python 3.11 to 3.13 and Debian's tools; all state lives in .local/.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV := .local/venv
+PYTHON := $(VENV)/bin/python
+UV := $(VENV)/bin/uv
+INSTALLED := $(VENV)/requirements.lock
+STACK := $(PYTHON) -m include.local.stack
+LOCK := $(UV) pip compile --universal --python-version 3.11 --quiet --no-header --no-emit-find-links --no-emit-index-url
+
+export PYTHONPATH := $(CURDIR)
+
+.PHONY: help
+help:  ## List these targets
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+# The first interpreter that runs: a pyenv shim may exist and still fail.
+.PHONY: install
+install:
+	@set -e; \
+	if ! $(PYTHON) -c 'pass' 2>/dev/null; then \
+	  for python in python3.12 python3.13 python3.11 python3; do \
+	    if $$python -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then \
+	      echo "Creating $(VENV) with $$($$python --version)"; rm -rf $(VENV); $$python -m venv $(VENV); break; \
+	    fi; \
+	  done; \
+	  test -x $(PYTHON) || { echo "No Python 3.11, 3.12 or 3.13 with venv found (Debian: apt-get install python3 python3-venv)." >&2; exit 1; }; \
+	fi; \
+	if ! cmp -s requirements.lock $(INSTALLED); then \
+	  echo "Installing requirements.lock into $(VENV)"; \
+	  test -x $(UV) || $(PYTHON) -m pip install --quiet --disable-pip-version-check uv; \
+	  $(UV) pip install --quiet --python $(PYTHON) -r requirements.lock; \
+	  cp requirements.lock $(INSTALLED); \
+	fi; \
+	touch $(INSTALLED)
+
+# Two makes at once: the second waits, then finds the work done.
+$(INSTALLED): requirements.lock
+	@mkdir -p .local && flock .local/install.lock $(MAKE) install
+
+.PHONY: demo
+demo: $(INSTALLED)  ## Simulated Spotify, Airflow and dashboards; one run; stays up until Ctrl-C
+	@$(STACK) demo
+
+.PHONY: demo-once
+demo-once: $(INSTALLED)  ## The same, then stops everything; exit status 0 only if the run succeeded
+	@$(STACK) demo-once
+
+.PHONY: up
+up: $(INSTALLED)  ## The same stack against the real Spotify (.env, make authorize first)
+	@$(STACK) up
+
+.PHONY: authorize
+authorize: $(INSTALLED)  ## Add a Spotify account: opens a loopback address to log in
+	@$(STACK) exec --real -- python -m include.local.authorize $(ARGS)
+
+.PHONY: psql
+psql: $(INSTALLED)  ## psql on the listening database, for example ARGS='-Atc "select 1"'
+	@$(STACK) exec -- psql $(ARGS)
+
+.PHONY: airflow
+airflow: $(INSTALLED)  ## Airflow's command line, for example ARGS='dags list'
+	@$(STACK) exec -- python -m airflow $(ARGS)
+
+.PHONY: dashboards
+dashboards: $(INSTALLED)  ## Only the dashboards, on the data that is there
+	@$(STACK) dashboards
+
+.PHONY: stop
+stop: $(INSTALLED)  ## Stop a stack started elsewhere, and what a killed one left behind
+	@$(STACK) stop
+
+.PHONY: clean
+clean: $(INSTALLED)  ## Remove all state but the virtual environment (YES=1 also removes a real listener's data)
+	@$(STACK) clean $(if $(YES),--yes)
+
+.PHONY: test
+test: $(INSTALLED)  ## All tests, or some: ARGS='tests/unit -k parse'
+	@$(PYTHON) -m pytest $(ARGS)
+
+.PHONY: lint
+lint: $(INSTALLED)  ## Ruff, format, types, notebooks, compose file
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m mypy
+	@$(PYTHON) -m marimo check --strict dashboards/
+	@if [ -f docker-compose.yaml ] && docker compose version >/dev/null 2>&1; then docker compose config --quiet; fi
+
+.PHONY: format
+format: $(INSTALLED)  ## Rewrite the code as `make lint` wants it
+	@$(PYTHON) -m ruff check --fix .
+	@$(PYTHON) -m ruff format .
+
+.PHONY: bench
+bench: $(INSTALLED)  ## Measure; prints a table and writes .local/bench.json (ARGS=<benchmark names>)
+	@$(PYTHON) -m include.bench $(ARGS)
+
+.PHONY: lock
+lock: $(INSTALLED)  ## Compile requirements.lock from requirements.txt
+	@$(LOCK) requirements.txt -o requirements.lock
