@@ -180,7 +180,9 @@ def _initialise(data_dir: Path) -> None:
     try:
         initdb(["--auth=trust", "-U", "postgres", "--no-instructions", *locale], pgdata=unfinished, user=_server_user())
     except subprocess.CalledProcessError as error:
-        raise RuntimeError(f"PostgreSQL could not create {data_dir}: is the disk full, or the folder not writable?") from error
+        raise RuntimeError(
+            f"PostgreSQL could not create {data_dir}: is the disk full, or the folder not writable?"
+        ) from error
     with (unfinished / "postgresql.conf").open("a") as configuration:
         configuration.write("\ninclude_if_exists 'listening.conf'\n")
     unfinished.rename(data_dir)
