@@ -1,0 +1,433 @@
+"""A listener's life, play by play, as it really happened: the truth behind what the API and the exports show.
+
+A life is lived day by day. What happens on a day follows from the days before and from that day's own draws, never
+from how far the life is told: `build_life(…, until=later)` only appends. Music is chosen as people choose it: mostly by
+going back to something played before, the more likely the more recent and the more often it was played (a past play is
+copied at a distance whose probability falls as 1 / distance), within the circles that this kind of session favours and
+that are in fashion with the listener at the time.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from itertools import accumulate
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from include.demo.catalog import Album, Artist, Catalog, Chapter, Episode, Item, Track, catalog
+from include.demo.draws import Draws, base62
+from include.demo.habits import Habit, Listener
+
+SILENCE_MS = 33 * 60_000  # at least this long between two sessions
+MINUTE_MS = 60_000
+DAY_MS = 86_400_000
+
+
+class Play(NamedTuple):
+    """One stream as it happened. Moments are unix milliseconds; ended - started > ms_played when paused."""
+
+    started_ms: int
+    ended_ms: int
+    ms_played: int
+    item: Item
+    context: str | None  # URI of the album, playlist or artist it was started from
+    reason_start: str
+    reason_end: str
+    skipped: bool
+    shuffle: bool
+    offline: bool
+    incognito: bool
+    platform: str
+    country: str
+    session: int  # index into Life.sessions
+
+
+@dataclass(slots=True)
+class Session:
+    """Plays first_play … first_play + plays - 1 of the life, all of one session type."""
+
+    session_type: str
+    time_zone: str
+    local_date: date
+    first_play: int
+    plays: int
+
+
+@dataclass
+class Life:
+    listener: Listener
+    seed: int
+    until: datetime
+    plays: list[Play] = field(default_factory=list)
+    sessions: list[Session] = field(default_factory=list)
+
+    def session_type(self, play: Play) -> str:
+        return self.sessions[play.session].session_type
+
+    def forget_after(self, moment: datetime) -> None:
+        """Keep only plays that ended by then, and no more than the listener ever has."""
+        until_ms = int(moment.timestamp() * 1000)
+        plays, sessions = self.plays, self.sessions
+        if self.listener.most_plays is not None:
+            del plays[self.listener.most_plays :]
+        while plays and plays[-1].ended_ms > until_ms:
+            plays.pop()
+        while sessions and sessions[-1].first_play >= len(plays):
+            sessions.pop()
+        if sessions:
+            sessions[-1].plays = len(plays) - sessions[-1].first_play
+
+
+def build_life(listener: Listener, seed: int | None = None, until: datetime | None = None) -> Life:
+    """Every play of the listener that ended by `until` (aware; default: now), in order of time.
+
+    The seed defaults to the listener's own; another seed is another life with the same habits.
+    """
+    story = Story(listener, seed)
+    story.tell(until or datetime.now(UTC))
+    story.life.forget_after(story.life.until)
+    return story.life
+
+
+@dataclass(slots=True)
+class _Circle:
+    """A circle in the listener's life: when it is in fashion, and what of it was played, play by play."""
+
+    number: int
+    weight: float
+    artists: list[Artist]
+    artist_weights: list[float]
+    known_from: int  # day of the life
+    phases: Draws
+    phase_ends: int
+    in_fashion: bool
+    history: list[Track] = field(default_factory=list)
+
+    def interest(self, day: int) -> float:
+        if day < self.known_from:
+            return 0.0
+        while day >= self.phase_ends:
+            self.in_fashion = not self.in_fashion
+            median = 55 if self.in_fashion else 80
+            self.phase_ends += max(10, int(self.phases.lognormal(median, 0.5)))
+        return self.weight * (1.0 if self.in_fashion else 0.07)
+
+
+@dataclass(slots=True)
+class _Obsession:
+    track: Track
+    circle: int
+    since: int
+    days: int
+
+    def heat(self, day: int) -> float:
+        """Rises over the first days, then fades."""
+        age = (day - self.since) / self.days
+        return max(0.0, min(1.0, 0.4 + 6 * age) * (1.0 - age))
+
+
+class Story:
+    """A life being told: `tell` appends whole days to `life`, as many times as wanted."""
+
+    def __init__(self, listener: Listener, seed: int | None = None) -> None:
+        self.life = Life(listener, listener.seed if seed is None else seed, datetime.min.replace(tzinfo=UTC))
+        self.listener = listener
+        self.world: Catalog = catalog()
+        self.key = (self.life.seed, listener.user_id)
+        self.next_day = listener.born
+        self.circles = self._choose_circles()
+        self.by_habit = {
+            habit.name: [circle for circle in self.circles if circle.artists[0].scene.name in habit.scenes]
+            for habit in self.listener.habits
+        }
+        self.lean = self._habit_leanings()
+        self.heard: set[int] = set()  # recordings
+        self.played_until = 0
+        self.obsessions: list[_Obsession] = []
+        self.worn_out: dict[int, int] = {}  # recording -> day from which it is bearable again
+        self.next_episode: dict[str, int] = defaultdict(int)
+        self.next_chapter = 0
+
+    def _choose_circles(self) -> list[_Circle]:
+        """The circles of this life, spread over the scenes its habits ask for; half are known from the start."""
+        draws = Draws(*self.key, "circles")
+        scenes = sorted({scene for habit in self.listener.habits for scene in habit.scenes})
+        queues = [draws.shuffled(self.world.circles_of(scene)) for scene in draws.shuffled(scenes)]
+        numbers = [queue[i] for i in range(4) for queue in queues][: max(self.listener.circles, len(queues))]
+        circles = []
+        known_from = 0.0
+        for rank, number in enumerate(numbers):
+            if rank >= max(len(queues), len(numbers) // 2):
+                known_from += draws.between(20, 160)
+            artists = draws.shuffled(self.world.circles[number])
+            circles.append(
+                _Circle(
+                    number=number,
+                    weight=1.0 / (1 + rank % max(1, len(queues))) ** 0.5,
+                    artists=artists,
+                    artist_weights=list(accumulate(1.0 / (place + 1) ** 1.25 for place in range(len(artists)))),
+                    known_from=int(known_from),
+                    phases=Draws(*self.key, "phases", number),
+                    phase_ends=int(known_from) + draws.below(60) + 15,
+                    in_fashion=known_from > 0 or draws.chance(0.6),
+                )
+            )
+        return circles
+
+    def _habit_leanings(self) -> dict[str, list[float]]:
+        """How much each habit favours each of its circles: the same circle means more in one kind of session."""
+        return {
+            name: [0.25 + Draws(*self.key, "leaning", name, circle.number).random() * 1.75 for circle in circles]
+            for name, circles in self.by_habit.items()
+        }
+
+    def tell(self, until: datetime) -> None:
+        """Live every day that may have plays ending by `until` (and so some plays after it)."""
+        self.life.until = max(self.life.until, until)
+        most = self.listener.most_plays
+        while self.next_day <= (until + timedelta(days=1)).date() and (most is None or len(self.life.plays) < most):
+            self._live_day(self.next_day, (self.next_day - self.listener.born).days)
+            self.next_day += timedelta(days=1)
+
+    # A day ---------------------------------------------------------------------------------------------------------
+
+    def _live_day(self, day: date, number: int) -> None:
+        draws = Draws(*self.key, day.isoformat())
+        noon = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
+        zone, country = self.listener.place_at(noon)
+        weekend = day.weekday() >= 5
+        mood = draws.random()  # a few days without any music, a few that are all music
+        if mood < 0.03:
+            return
+        often = self.listener.busyness * (1.5 if mood > 0.93 else 1.0)
+        longer = 1.0 if mood <= 0.93 else draws.between(1.0, 2.0)
+        planned = []
+        for habit in self.listener.habits:
+            expected = (habit.per_weekend_day if weekend else habit.per_weekday) * often
+            for _ in range(int(expected) + draws.chance(expected - int(expected))):
+                hour = draws.normal(habit.hour + (0.8 if weekend and habit.hour < 12 else 0.0), habit.hour_deviation)
+                planned.append((hour, habit))
+        planned.sort(key=lambda plan: plan[0])
+        midnight = datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(zone))
+        for hour, habit in planned:
+            wanted = int((midnight + timedelta(seconds=int(hour * 3600))).timestamp() * 1000) + draws.below(1000)
+            start = max(wanted, self.played_until + SILENCE_MS + draws.below(12 * MINUTE_MS))
+            if start - wanted > 150 * MINUTE_MS:
+                continue  # the evening is taken
+            length = max(6.0, draws.lognormal(habit.minutes * longer, habit.minutes_sigma)) * MINUTE_MS
+            self._hold_session(draws, habit, number, start, int(length), zone, country, day)
+
+    # A session -----------------------------------------------------------------------------------------------------
+
+    def _hold_session(
+        self, draws: Draws, habit: Habit, day: int, start: int, length: int, zone: str, country: str, local_date: date
+    ) -> None:
+        circles = self._session_circles(draws, habit, day)
+        if not circles:
+            return
+        plays = self.life.plays
+        first = len(plays)
+        shuffle = draws.chance(habit.shuffle)
+        offline = draws.chance(habit.offline)
+        incognito = draws.chance(0.012)
+        platform = habit.platform if draws.chance(0.9) else "ios"
+        skip = min(0.9, max(0.0, habit.skip * draws.between(0.6, 1.4)))
+        discover = habit.discover * draws.between(0.6, 1.4)
+        in_session: set[int] = set()
+        album: list[Track] = []
+        track: Track | None = None
+        session = len(self.life.sessions)
+        moment, end = start, start + length
+        reason_start, context = "clickrow", None
+
+        spoken = self._spoken_item(draws, habit)
+        if spoken is not None:
+            heard_ms = spoken.duration_ms if draws.chance(0.7) else int(spoken.duration_ms * draws.between(0.2, 0.9))
+            ended = moment + heard_ms
+            reason_end = "trackdone" if heard_ms == spoken.duration_ms else "endplay"
+            plays.append(Play(moment, ended, heard_ms, spoken, None, "clickrow", reason_end, False, False, offline,
+                              incognito, platform, country, session))  # fmt: skip
+            moment = ended + 2000
+            end = max(end, moment + 8 * MINUTE_MS)
+            reason_start = "trackdone"
+
+        while moment < end:
+            if album:
+                track = album.pop(0)
+            else:
+                circle = draws.from_cumulative(circles[0], circles[1])
+                track, album = self._choose(draws, habit, circle, discover, track, in_session, day)
+                if album:
+                    context = f"spotify:album:{album[0].album.album_id}"
+                    track = album.pop(0)
+                elif context is None or context.startswith("spotify:album") or draws.chance(0.03):
+                    context = self._context(draws, habit, circle)
+            if album and draws.chance(0.012):
+                album = []
+            item: Item = track
+            if self.listener.local_files and shuffle and draws.chance(0.012):
+                item = draws.pick(self.world.local_files)
+            played, ended, reason_end, skipped = self._listen(draws, track, item.duration_ms, moment, skip)
+            if plays and ended < plays[-1].ended_ms + 1100:  # no two plays end in the same second
+                late = plays[-1].ended_ms + 1100 - ended
+                moment, ended = moment + late, ended + late
+            plays.append(Play(moment, ended, played, item, context, reason_start, reason_end, skipped, shuffle, offline,
+                              incognito, platform, country, session))  # fmt: skip
+            if item is track:
+                self._remember(draws, track, played, skipped, day)
+                in_session.add(track.recording)
+            reason_start = {"trackdone": "trackdone", "fwdbtn": "fwdbtn", "backbtn": "backbtn"}.get(
+                reason_end, "clickrow"
+            )
+            moment = ended + self._pause(draws, skipped)
+        last = plays[-1]
+        if last.reason_end == "trackdone" and draws.chance(0.5):
+            plays[-1] = last._replace(reason_end=draws.pick(("endplay", "logout", "unexpected-exit-while-paused")))
+        self.life.sessions.append(Session(habit.name, zone, local_date, first, len(plays) - first))
+        self.played_until = plays[-1].ended_ms
+        self.obsessions = [o for o in self.obsessions if day - o.since < o.days]
+
+    def _session_circles(self, draws: Draws, habit: Habit, day: int) -> tuple[list[_Circle], list[float]] | None:
+        candidates = self.by_habit[habit.name]
+        weights = [c.interest(day) * lean for c, lean in zip(candidates, self.lean[habit.name], strict=True)]
+        chosen: list[_Circle] = []
+        for _ in range(habit.circles):
+            if sum(weights) <= 0:
+                break
+            circle = draws.weighted(candidates, weights)
+            weights[candidates.index(circle)] = 0.0
+            chosen.append(circle)
+        if not chosen:
+            return None
+        return chosen, list(accumulate(1.0 / (i + 1) ** 0.6 for i in range(len(chosen))))
+
+    def _spoken_item(self, draws: Draws, habit: Habit) -> Episode | Chapter | None:
+        roll = draws.random()
+        if roll < habit.podcast:
+            show = draws.pick(self.world.shows)
+            number = self.next_episode[show]
+            self.next_episode[show] += 1
+            episodes = self.world.episodes_of(show)
+            return episodes[number % len(episodes)]
+        if roll < habit.podcast + habit.audiobook:
+            chapter = self.world.chapters[self.next_chapter % len(self.world.chapters)]
+            self.next_chapter += 1
+            return chapter
+        return None
+
+    # A track -------------------------------------------------------------------------------------------------------
+
+    def _choose(
+        self, draws: Draws, habit: Habit, circle: _Circle, discover: float, previous: Track | None,
+        in_session: set[int], day: int,
+    ) -> tuple[Track, list[Track]]:  # fmt: skip
+        """The next track, or an album to play in order (then its first track is not yet taken from it)."""
+        if draws.chance(habit.album):
+            album = (
+                self._new_album(draws, circle)
+                if draws.chance(discover)
+                else self._known_album(draws, circle, in_session)
+            )
+            if album is not None:
+                return album.tracks[0], list(album.tracks)
+        if draws.chance(discover) or len(circle.history) < 4:
+            same_artist = previous is not None and previous.artist.circle == circle.number and draws.chance(habit.stay)
+            track = self._new_track(draws, circle, previous.artist if same_artist and previous else None, in_session)
+            if track is not None:
+                return track, []
+        hot = [o for o in self.obsessions if o.circle == circle.number]
+        if hot:
+            obsession = draws.pick(hot)
+            if obsession.track.recording not in in_session and draws.chance(0.35 * obsession.heat(day)):
+                return obsession.track, []
+        if previous is not None and draws.chance(habit.stay):
+            mine = [t for t in circle.history[-300:] if t.artist is previous.artist and t.recording not in in_session]
+            if mine:
+                return draws.pick(mine), []
+        for _ in range(6):
+            track = circle.history[-draws.power_law_lag(len(circle.history))]
+            if track.recording in in_session and not draws.chance(habit.repeat):
+                continue
+            if self.worn_out.get(track.recording, 0) > day and not draws.chance(0.15):
+                continue
+            return track, []
+        return self._new_track(draws, circle, None, in_session) or draws.pick(circle.history), []
+
+    def _new_track(self, draws: Draws, circle: _Circle, artist: Artist | None, in_session: set[int]) -> Track | None:
+        """A track not heard before, most likely one of the artist's first-listed; None if the artist is used up."""
+        for _ in range(3):
+            chosen = artist or draws.from_cumulative(circle.artists, circle.artist_weights)
+            for _ in range(4):
+                track = chosen.tracks[draws.power_law_lag(len(chosen.tracks)) - 1]
+                if track.recording not in self.heard and track.recording not in in_session:
+                    return track.other_release if track.other_release and draws.chance(0.4) else track
+            artist = None
+        return None
+
+    def _new_album(self, draws: Draws, circle: _Circle) -> Album | None:
+        for _ in range(5):
+            album = draws.pick(draws.from_cumulative(circle.artists, circle.artist_weights).albums)
+            if len(album.tracks) > 1 and album.tracks[0].recording not in self.heard:
+                return album
+        return None
+
+    def _known_album(self, draws: Draws, circle: _Circle, in_session: set[int]) -> Album | None:
+        for _ in range(5):
+            if not circle.history:
+                return self._new_album(draws, circle)
+            track = circle.history[-draws.power_law_lag(len(circle.history))]
+            album = track.album if len(track.album.tracks) > 1 else (track.other_release or track).album
+            if len(album.tracks) > 1 and album.tracks[0].recording not in in_session:
+                return album
+        return self._new_album(draws, circle)
+
+    def _context(self, draws: Draws, habit: Habit, circle: _Circle) -> str | None:
+        roll = draws.random()
+        if roll < 0.18:
+            return None
+        if roll < 0.35:
+            return f"spotify:artist:{circle.artists[0].artist_id}"
+        return f"spotify:playlist:{base62('playlist', *self.key, habit.name, circle.number)}"
+
+    def _listen(self, draws: Draws, track: Track, duration: int, start: int, skip: float) -> tuple[int, int, str, bool]:
+        """ms played, the end, why it ended, whether it was skipped."""
+        chance = skip
+        if track.disliked_by_some and self._dislikes(track):
+            chance = min(0.95, skip * 2 + 0.25)
+        elif track.recording not in self.heard:
+            chance = min(0.9, skip * 1.3)
+        else:
+            chance = skip * 0.8
+        if draws.chance(chance):
+            roll = draws.random()
+            played = int(duration * draws.between(0.1, 0.7)) if roll > 0.45 else int(draws.between(900, 29_000))
+            played = min(played, duration - 1000)
+            return played, start + played, "backbtn" if draws.chance(0.06) else "fwdbtn", True
+        paused = int(draws.between(10_000, 9 * MINUTE_MS)) if draws.chance(0.012) else 0
+        return duration, start + duration + paused, "trackdone", False
+
+    def _dislikes(self, track: Track) -> bool:
+        return (track.recording * 2654435761 + self.life.seed * 40503) % 97 < 45
+
+    def _pause(self, draws: Draws, skipped: bool) -> int:
+        """Silence before the next play in ms; negative in about one case of twelve: rows of real exports overlap."""
+        roll = draws.random()
+        if roll < 0.08:
+            return -int(draws.between(1100, 6000)) if not skipped else 300
+        if roll < 0.1:
+            return int(draws.between(20_000, 11 * MINUTE_MS))
+        return int(draws.between(1050, 2600))
+
+    def _remember(self, draws: Draws, track: Track, played: int, skipped: bool, day: int) -> None:
+        circle = next((c for c in self.circles if c.number == track.artist.circle), None)
+        new = track.recording not in self.heard
+        self.heard.add(track.recording)
+        if circle is None or (skipped and played < 30_000):
+            return
+        circle.history.append(track)
+        if not skipped and draws.chance(0.012 if new else 0.0008) and len(self.obsessions) < 3:
+            days = int(draws.between(9, 30))
+            self.obsessions.append(_Obsession(track, circle.number, day, days))
+            self.worn_out[track.recording] = 0 if draws.chance(0.4) else day + days + int(draws.between(20, 120))
