@@ -54,11 +54,9 @@ class AirflowClient:
     def unpause(self, dag_id: str) -> None:
         self._request("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
 
-    def trigger(
-        self, dag_id: str, *, run_after: datetime, conf: dict[str, Any] | None = None, note: str | None = None
-    ) -> str:
+    def trigger(self, dag_id: str, *, run_after: datetime) -> str:
         """Start a run whose time is `run_after`; return its id."""
-        body = {"logical_date": None, "run_after": run_after.isoformat(), "conf": conf or {}, "note": note}
+        body = {"logical_date": None, "run_after": run_after.isoformat()}
         return self._request("POST", f"/dags/{dag_id}/dagRuns", json=body).json()["dag_run_id"]
 
     def runs(self, dag_id: str, *states: str) -> list[dict[str, Any]]:
@@ -78,10 +76,10 @@ class AirflowClient:
 
     def log_lines(self, task: dict[str, Any]) -> list[str]:
         """The log of a task instance's last try, as text lines."""
-        path = f"/dags/{task['dag_id']}/dagRuns/{task['dag_run_id']}/taskInstances/{task['task_id']}/logs/{task['try_number']}"
-        answer = self._request(
-            "GET", path, params={"map_index": task["map_index"]}, headers={"Accept": "application/json"}
-        )
+        run = f"/dags/{task['dag_id']}/dagRuns/{task['dag_run_id']}"
+        path = f"{run}/taskInstances/{task['task_id']}/logs/{task['try_number']}"
+        as_json = {"Accept": "application/json"}
+        answer = self._request("GET", path, params={"map_index": task["map_index"]}, headers=as_json)
         return [line for entry in answer.json()["content"] for line in _text(entry).splitlines()]
 
     def _request(self, method: str, path: str, *, accept: tuple[int, ...] = (), **kwargs: Any) -> httpx.Response:

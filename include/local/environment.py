@@ -37,7 +37,7 @@ def address(port: int) -> str:
 
 
 def base_environment() -> dict[str, str]:
-    """What every process inherits: the caller's variables without any Airflow setting of theirs, and the import path."""
+    """What every process inherits: the caller's variables but Airflow's, and the import path."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
     no_proxy = ",".join(filter(None, [os.environ.get("NO_PROXY") or os.environ.get("no_proxy"), LOOPBACK, "localhost"]))
     path = os.pathsep.join(filter(None, [str(Path(sys.executable).parent), os.environ.get("PATH")]))
@@ -64,7 +64,7 @@ def database_environment(socket_dir: Path) -> dict[str, str]:
 
 
 def airflow_environment(state: State, socket_dir: Path, ports: dict[str, int]) -> dict[str, str]:
-    """Everything Airflow and its tasks need, for the demo (simulated Spotify, no schedule) or the real thing (`.env`)."""
+    """What Airflow and its tasks need, for the demo (simulated Spotify, no schedule) or the real thing (`.env`)."""
 
     def connection(role: str) -> str:
         return json.dumps(

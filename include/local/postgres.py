@@ -115,7 +115,7 @@ def create_roles(socket_dir: Path) -> None:
 def create_database(socket_dir: Path, name: str, *, owner: str = "postgres", template: str = "template1") -> None:
     """Create the database unless it exists. With owner `listening_owner`, the public schema is the owner's too."""
     with psycopg.connect(conninfo(socket_dir), autocommit=True) as connection:
-        if connection.execute("select from pg_database where datname = %s", [name]).fetchone():
+        if connection.execute("select 1 from pg_database where datname = %s", [name]).fetchone():
             return
         connection.execute(
             sql.SQL("create database {} owner {} template {}").format(

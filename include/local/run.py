@@ -11,7 +11,7 @@ import httpx
 
 from include.local.airflow_client import FINISHED_RUNS, FINISHED_TASKS, AirflowClient
 
-SIGNS = {"success": "✓", "failed": "✗", "skipped": "–", "upstream_failed": "↯", "removed": "–"}
+SIGNS = {"success": "✓", "failed": "✗", "skipped": "-", "upstream_failed": "↯", "removed": "-"}
 LOG_LINES = 25
 
 

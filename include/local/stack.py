@@ -48,7 +48,7 @@ class Stack:
     :param state: whose folder, databases and ports.
     :param kind: `demo` (simulated Spotify) or `real`.
     :param say: prints a line of progress.
-    :raises StateError, ServiceError, RuntimeError: on entering, with what stands in the way; what was started is stopped.
+    :raises StateError, ServiceError, RuntimeError: on entering, what stands in the way; nothing is left running.
     """
 
     def __init__(self, state: State, kind: str, say: Callable[[str], None] = say) -> None:
@@ -250,7 +250,7 @@ def prepare_metadata(state: State, socket_dir: Path, env: dict[str, str]) -> Non
     """
     name = environment.METADATA_DATABASE
     with psycopg.connect(postgres.conninfo(socket_dir), autocommit=True) as connection:
-        if not connection.execute("select from pg_roles where rolname = %s", [name]).fetchone():
+        if not connection.execute("select 1 from pg_roles where rolname = %s", [name]).fetchone():
             connection.execute("create role airflow login")
     postgres.create_database(socket_dir, name, owner=name)
     migrated = f"Airflow {version('apache-airflow')}"

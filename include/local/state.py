@@ -1,4 +1,4 @@
-"""Where everything local lies: one folder, `.local/` unless the environment variable LISTENING_STATE_DIR names another."""
+"""Where everything local lies: one folder, `.local/` or what LISTENING_STATE_DIR names."""
 
 from __future__ import annotations
 
