@@ -414,9 +414,9 @@ class Story:
     def _pause(self, draws: Draws, skipped: bool) -> int:
         """Silence before the next play in ms; negative in about one case of twelve: rows of real exports overlap."""
         roll = draws.random()
-        if roll < 0.08:
-            return -int(draws.between(1100, 6000)) if not skipped else 300
         if roll < 0.1:
+            return -int(draws.between(1100, 6000)) if not skipped else 300
+        if roll < 0.12:
             return int(draws.between(20_000, 11 * MINUTE_MS))
         return int(draws.between(1050, 2600))
 

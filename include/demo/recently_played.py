@@ -18,7 +18,7 @@ from include.demo.life import Life, Play
 WINDOW = 50
 SHORTEST_MS = 30_000
 LATE_BEHIND = 12  # a late play appears before this many newer ones have ended, or never
-NEVER_AFTER_MS = 20 * 3_600_000
+DAYS_LATE_MS = 20 * 3_600_000
 
 
 class ShownPlay(NamedTuple):
@@ -89,12 +89,12 @@ class RecentlyPlayed:
         appears_ms = play.ended_ms + 2_000 + lag_ms
         dice, late_roll = divmod(dice, 100)
         if play.offline:
-            appears_ms = _synced_ms(life, play)
+            appears_ms = synced_ms(life, play)
         elif late_roll < 3:
             appears_ms = play.ended_ms + int(Draws("late", dice).lognormal(40, 1.2) * 60_000)
         shown_at_ms: int | None = appears_ms
         if place + LATE_BEHIND < len(ends) and appears_ms > ends[place + LATE_BEHIND]:
-            too_late = appears_ms - play.ended_ms > NEVER_AFTER_MS
+            too_late = appears_ms - play.ended_ms > DAYS_LATE_MS
             shown_at_ms = None if too_late else ends[place + LATE_BEHIND]
         dice, release_roll = divmod(dice, 10)
         track = play.item
@@ -104,7 +104,7 @@ class RecentlyPlayed:
         return ShownPlay(play.started_ms if is_start else play.ended_ms, shown_at_ms, is_start, track, context, index)
 
 
-def _synced_ms(life: Life, play: Play) -> int:
+def synced_ms(life: Life, play: Play) -> int:
     """When the device that played a session offline was online again: soon after it, rarely days later."""
     session = life.sessions[play.session]
     draws = Draws("synced", life.seed, life.listener.user_id, session.local_date, session.session_type)
