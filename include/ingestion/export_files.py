@@ -1,0 +1,147 @@
+"""What lies in the export folder: files by listener, and the streams of JSON within them, never unpacked to disk.
+
+Nothing in an archive is trusted: not its names, its sizes or its contents.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import PurePosixPath
+from tempfile import TemporaryFile
+from typing import IO, TYPE_CHECKING, BinaryIO
+
+from include.ingestion.json_rows import BrokenFile
+
+if TYPE_CHECKING:
+    from airflow.sdk import ObjectStoragePath
+
+COPY_BYTES = 1 << 20
+MOST_MEMBERS = 10_000
+MOST_UNPACKED_BYTES = 16 << 30
+MOST_RATIO = 200  # JSON of plays packs 10 to 40 times smaller; deflate's limit is 1032
+SMALL_BYTES = 10 << 20  # below this, no ratio is a danger
+
+_HISTORY_NAME = re.compile(r"(streaming_?history|endsong)", re.IGNORECASE)
+_VIDEO_NAME = re.compile(r"streaming_?history_video", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class ExportFile:
+    """A zip or a loose JSON in a listener's folder.
+
+    :ivar name: path below the listener's folder.
+    :ivar is_local: it can be read in place.
+    """
+
+    user_id: str
+    name: str
+    path: ObjectStoragePath
+
+    @property
+    def export(self) -> str:
+        """What belongs together: a zip is an export, and so are the loose files of one folder."""
+        return self.name if self.is_zip else str(PurePosixPath(self.name).parent)
+
+    @property
+    def is_zip(self) -> bool:
+        return self.name.lower().endswith(".zip")
+
+    @contextmanager
+    def open(self) -> Iterator[tuple[BinaryIO, str, int]]:
+        """The content, seekable, with its sha256 and its size. A remote file is copied to a temporary one."""
+        digest = sha256()
+        size = 0
+        with self.path.open("rb") as source, TemporaryFile() as copy:
+            is_local = self.path.protocol in ("file", "local", "")
+            while block := source.read(COPY_BYTES):
+                digest.update(block)
+                size += len(block)
+                if not is_local:
+                    copy.write(block)
+            content: IO[bytes] = source if is_local else copy
+            content.seek(0)
+            yield content, digest.hexdigest(), size
+
+
+@dataclass(frozen=True)
+class Member:
+    """One JSON in an export file (of a loose file: the file itself).
+
+    :ivar refused: why it is not opened at all.
+    """
+
+    number: int
+    name: str
+    size: int
+    refused: str | None = None
+    info: zipfile.ZipInfo | None = None
+
+    @property
+    def is_video(self) -> bool:
+        return bool(_VIDEO_NAME.search(PurePosixPath(self.name).name))
+
+    @property
+    def is_named_as_history(self) -> bool:
+        return bool(_HISTORY_NAME.search(PurePosixPath(self.name).name))
+
+
+def list_files(exports: ObjectStoragePath) -> tuple[list[ExportFile], list[str]]:
+    """The export files below `exports`, by listener and name; and what lies outside any listener's folder."""
+    files: list[ExportFile] = []
+    astray: list[str] = []
+    for folder in sorted(exports.iterdir(), key=lambda path: path.name):
+        if not folder.is_dir():
+            astray.append(folder.name)
+            continue
+        for path in sorted(folder.rglob("*"), key=str):
+            if path.is_file() and path.name.lower().endswith((".zip", ".json")) and not path.name.startswith("."):
+                name = str(path)[len(str(folder)) :].lstrip("/")
+                files.append(ExportFile(user_id=folder.name, name=name, path=path))
+    return files, astray
+
+
+@contextmanager
+def open_members(
+    file: ExportFile, content: BinaryIO, size: int
+) -> Iterator[tuple[list[Member], zipfile.ZipFile | None]]:
+    """The JSON members of an export file.
+
+    :raises BrokenFile: no zip, or one that is built to do harm.
+    """
+    if not file.is_zip:
+        yield [Member(0, file.name, size)], None
+        return
+    try:
+        archive = zipfile.ZipFile(content)
+    except (zipfile.BadZipFile, ValueError, OverflowError, NotImplementedError, EOFError) as error:
+        raise BrokenFile(f"is no readable zip ({error}): an interrupted download?") from None
+    with archive:
+        infos = [info for info in archive.infolist() if not info.is_dir()]
+        if len(infos) > MOST_MEMBERS:
+            raise BrokenFile(f"holds {len(infos):,} files; an export holds a few dozen")
+        unpacked = sum(info.file_size for info in infos)
+        if unpacked > MOST_UNPACKED_BYTES:
+            raise BrokenFile(f"unpacks to {unpacked:,} bytes, more than {MOST_UNPACKED_BYTES:,}")
+        yield [_member(number, info) for number, info in enumerate(infos)], archive
+
+
+def _member(number: int, info: zipfile.ZipInfo) -> Member:
+    name = info.filename
+    refused = None
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or re.match(r"[A-Za-z]:", name):
+        refused = "has a path that leads out of the archive"
+    elif info.flag_bits & 0x1:
+        refused = "is encrypted"
+    elif name.lower().endswith(".zip"):
+        refused = "is a zip within the zip: unpack it beside this one"
+    elif info.file_size > SMALL_BYTES and info.file_size > MOST_RATIO * max(1, info.compress_size):
+        refused = (
+            f"unpacks to {info.file_size:,} bytes from {info.compress_size:,}: more than {MOST_RATIO} times its size"
+        )
+    return Member(number, name, info.file_size, refused, info)

@@ -1,0 +1,151 @@
+"""The elements of a JSON array too large for memory, a block at a time.
+
+Fast path: cut a block at the last `}` that a comma and `{` follow, and decode what stands before. That the cut is
+right needs no proof of its own: cut inside a string or a nested value, the block is no JSON and does not decode.
+Whatever does not decode is taken apart by a scanner that knows strings and nesting: a bad element costs only itself.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import msgspec
+
+BLOCK_BYTES = 1 << 20
+LONGEST_ELEMENT_BYTES = 1 << 20
+DEEPEST_NESTING = 64
+UTF8_BOM = b"\xef\xbb\xbf"
+
+_CUT = re.compile(rb"\}[ \t\r\n]*,[ \t\r\n]*\{")
+_CUT_TRIES = 32
+_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|["\[\]{},]', re.DOTALL)
+_decode = msgspec.json.Decoder().decode
+
+
+class BrokenFile(Exception):
+    """The file as a whole cannot be read; the message says why, for the person who put it there."""
+
+
+class BadElement(str):
+    """Stands for an element that cannot be decoded; its text is the reason."""
+
+
+class ByteStream(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+def read_rows(stream: ByteStream) -> Iterator[list[Any]]:
+    """Blocks of decoded elements of the JSON array in `stream`; an element that cannot be decoded is a `BadElement`.
+
+    :raises BrokenFile: it is no JSON array, or it ends early.
+    """
+    rest = _start_of_array(stream)
+    while block := stream.read(BLOCK_BYTES):
+        rest += block
+        cut = _last_cut(rest)
+        if cut is not None:
+            try:
+                rows = _decode(b"[" + rest[: cut.start() + 1] + b"]")
+            except (ValueError, RecursionError):
+                pass
+            else:
+                rest = rest[cut.end() - 1 :]
+                yield rows
+                continue
+        elif len(rest) < LONGEST_ELEMENT_BYTES:
+            continue
+        rows, rest, ended = _scan(rest)
+        yield rows
+        if ended:
+            _expect_nothing(rest, stream)
+            return
+        if len(rest) > LONGEST_ELEMENT_BYTES:
+            raise BrokenFile(f"holds an element longer than {LONGEST_ELEMENT_BYTES:,} bytes: no streaming history does")
+    try:
+        rows = _decode(b"[" + rest)
+    except (ValueError, RecursionError):
+        rows, rest, ended = _scan(rest)
+        if not ended:
+            raise BrokenFile("ends in the middle of its JSON array: an interrupted download?") from None
+        _expect_nothing(rest, stream)
+    yield rows
+
+
+def _start_of_array(stream: ByteStream) -> bytes:
+    """Reads up to the opening bracket; returns what was read beyond it."""
+    start = stream.read(BLOCK_BYTES).removeprefix(UTF8_BOM).lstrip()
+    if not start:
+        raise BrokenFile("is empty")
+    if start[:1] != b"[":
+        raise BrokenFile("is no JSON array")
+    return start[1:]
+
+
+def _last_cut(text: bytes) -> re.Match[bytes] | None:
+    position = len(text)
+    for _ in range(_CUT_TRIES):
+        position = text.rfind(b"}", 0, position)
+        if position < 0:
+            return None
+        if match := _CUT.match(text, position):
+            return match
+    return None
+
+
+def _scan(text: bytes) -> tuple[list[Any], bytes, bool]:
+    """Take elements off the front, by tokens.
+
+    Returns the elements, what is left of the text, and whether the array's closing bracket was met.
+    """
+    rows: list[Any] = []
+    start = depth = deepest = 0
+    for token in _TOKEN.finditer(text):
+        kind = token.group()[:1]
+        if kind == b'"':
+            if len(token.group()) == 1:  # a string whose end is not here yet
+                break
+        elif kind in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif depth == 0:
+            if kind == b"}":
+                raise BrokenFile(f"has an unmatched closing brace behind element {len(rows) + 1:,} of its last block")
+            element = text[start : token.start()].strip()
+            start = token.end()
+            if element:
+                rows.append(BadElement("nested_too_deep") if deepest > DEEPEST_NESTING else _decode_element(element))
+            deepest = 0
+            if kind == b"]":
+                return rows, text[start:], True
+        elif kind in b"]}":
+            depth -= 1
+    return rows, text[start:], False
+
+
+def _decode_element(element: bytes) -> Any:
+    try:
+        return _decode(element)
+    except RecursionError:
+        return BadElement("nested_too_deep")
+    except ValueError:
+        pass
+    try:
+        # More lenient than msgspec about lone surrogates and numbers; what Postgres cannot hold is replaced.
+        value = json.loads(element)
+        return json.loads(json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace"))
+    except UnicodeDecodeError:
+        return BadElement("not_utf8")
+    except RecursionError:
+        return BadElement("nested_too_deep")
+    except ValueError:
+        return BadElement("not_json")
+
+
+def _expect_nothing(rest: bytes, stream: ByteStream) -> None:
+    while rest:
+        if rest.strip():
+            raise BrokenFile("goes on behind the end of its JSON array")
+        rest = stream.read(BLOCK_BYTES)

@@ -1,0 +1,243 @@
+"""Rows of Spotify's two exports as raw events.
+
+Extended streaming history knows a stream's end to the second (`ts`, UTC) and its URI; account data knows the minute and
+the names only. Both are kept as received, but for what is personal and of no use (IP addresses) and what jsonb cannot
+hold (NUL).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from include.ingestion.event_key import event_key
+from include.ingestion.json_rows import BadElement
+
+EXTENDED, ACCOUNT = "extended_history", "account_history"
+IP_FIELDS = ("ip_addr", "ip_addr_decrypted")
+EARLIEST = datetime(2006, 1, 1, tzinfo=UTC)  # no play is older than Spotify
+LONGEST_PAYLOAD_BYTES = 64 * 1024
+MOST_MS_PLAYED = 2**31 - 1
+MOST_SHAPES = 1_000
+TRACK_URI = "spotify:track:"
+LONGEST_ID = 64
+MICROSECOND = timedelta(microseconds=1)
+POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+
+_TEXT = (str, type(None))
+_FLAG = (bool, type(None))
+_NUMBER = (int, float, type(None))
+FIELD_TYPES: dict[str, tuple[type, ...]] = {
+    "ts": (str,),
+    "endTime": (str,),
+    "ms_played": (int, type(None)),
+    "msPlayed": (int, type(None)),
+    "offline_timestamp": _NUMBER,
+    **dict.fromkeys(("shuffle", "skipped", "offline", "incognito_mode"), _FLAG),
+    **dict.fromkeys(
+        (
+            "platform",
+            "conn_country",
+            "master_metadata_track_name",
+            "master_metadata_album_artist_name",
+            "master_metadata_album_album_name",
+            "spotify_track_uri",
+            "episode_name",
+            "episode_show_name",
+            "spotify_episode_uri",
+            "audiobook_title",
+            "audiobook_uri",
+            "audiobook_chapter_uri",
+            "audiobook_chapter_title",
+            "reason_start",
+            "reason_end",
+            "username",
+            "user_agent_decrypted",
+            "artistName",
+            "trackName",
+            "podcastName",
+            "episodeName",
+            "audiobookName",
+            "chapterName",
+            "authorName",
+        ),
+        _TEXT,
+    ),
+}
+MOST_SIGNATURES = 10_000
+
+_encode = msgspec.json.Encoder().encode
+_int32 = struct.Struct("!i").pack
+_head = struct.Struct("!hihi16siqi").pack
+_jsonb = struct.Struct("!ib").pack
+_FIELDS = 6
+_JSONB_VERSION = 1
+_NULL = _int32(-1)
+
+
+def source_of(row: Any) -> str | None:
+    """Which export the row is of; None: neither."""
+    if not isinstance(row, dict):
+        return None
+    if "ts" in row:
+        return EXTENDED
+    return ACCOUNT if "endTime" in row else None
+
+
+@dataclass
+class RowReader:
+    """Turns the rows of one file into tuples of Postgres' binary COPY format (documented under COPY, "Binary Format").
+
+    Fields of a tuple: member, event_key, played_at, item_type, track_id, payload.
+
+    :param member: the number of the file within its export.
+    :param latest: no play can be later, UTC.
+    :param is_video: the rows are of a Video file.
+    :param keep_ip_addresses: whether they stay in the payload.
+    :ivar skipped: reason -> rows that are no play or cannot be trusted.
+    :ivar first_played_at, last_played_at: of the good music rows, UTC.
+    """
+
+    member: int
+    source: str
+    latest: datetime
+    is_video: bool = False
+    keep_ip_addresses: bool = False
+    rows_read: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+    first_played_at: datetime | None = None
+    last_played_at: datetime | None = None
+    _verdicts: dict[Any, str | None] = field(default_factory=dict)
+
+    @property
+    def rows_good(self) -> int:
+        return self.rows_read - self.skipped.total()
+
+    def read(self, rows: Iterable[Any]) -> bytes:
+        """The good rows of a block, packed; the others are counted by reason."""
+        packed: list[bytes] = []
+        for row in rows:
+            self.rows_read += 1
+            reason = self._pack(row, packed) if type(row) is dict else _why_no_row(row)
+            if reason is not None:
+                self.skipped[reason] += 1
+        return b"".join(packed)
+
+    def _pack(self, row: dict[str, Any], packed: list[bytes]) -> str | None:
+        if not self.keep_ip_addresses:
+            for name in IP_FIELDS:
+                row.pop(name, None)
+        reason = self._wrong_type(row)
+        if reason is not None:
+            return reason
+        item = _extended_item(row, self.is_video) if self.source == EXTENDED else _account_item(row)
+        if isinstance(item, str):
+            return item
+        item_type, track_id, *natural_key = item
+
+        timestamp = row.get("ts" if self.source == EXTENDED else "endTime")
+        if timestamp is None:
+            return "no_timestamp"
+        try:
+            played_at = datetime.fromisoformat(timestamp)
+        except ValueError:
+            return "bad_timestamp"
+        if played_at.tzinfo is None:
+            played_at = played_at.replace(tzinfo=UTC)
+        if not EARLIEST <= played_at <= self.latest:
+            return "timestamp_out_of_range"
+        ms_played = row.get("ms_played" if self.source == EXTENDED else "msPlayed")
+        if ms_played is not None and not 0 <= ms_played <= MOST_MS_PLAYED:
+            return "ms_played_out_of_range"
+
+        payload = _encode(row)
+        if b"\\u0000" in payload:  # jsonb has no place for NUL
+            payload = _encode(_without_nul(row))
+        if len(payload) > LONGEST_PAYLOAD_BYTES:
+            return "too_large"
+        microseconds = (played_at - POSTGRES_EPOCH) // MICROSECOND
+        key = event_key(self.source, str(microseconds), *natural_key, str(ms_played))
+        packed += (
+            _head(_FIELDS, 2, self.member, 16, key, 8, microseconds, len(item_type)),
+            item_type.encode(),
+            _NULL if track_id is None else _int32(len(track_id)) + track_id.encode(),
+            _jsonb(len(payload) + 1, _JSONB_VERSION),
+            payload,
+        )
+        if item_type == "track":
+            if self.first_played_at is None or played_at < self.first_played_at:
+                self.first_played_at = played_at
+            if self.last_played_at is None or played_at > self.last_played_at:
+                self.last_played_at = played_at
+        return None
+
+    def _wrong_type(self, row: dict[str, Any]) -> str | None:
+        """The first field whose value has a type it must not have; rows of one shape are judged once."""
+        shape = (tuple(row), tuple(map(type, row.values())))
+        try:
+            return self._verdicts[shape]
+        except KeyError:
+            pass
+        verdict = next(
+            (
+                f"wrong_type_{name}"
+                for name, value in row.items()
+                if name in FIELD_TYPES and type(value) not in FIELD_TYPES[name]
+            ),
+            None,
+        )
+        if len(self._verdicts) < MOST_SHAPES:
+            self._verdicts[shape] = verdict
+        return verdict
+
+
+def _extended_item(row: dict[str, Any], is_video: bool) -> tuple[str | None, ...] | str:
+    """Type, track id, and the part of the key that says what was played; or the reason why nothing was."""
+    get = row.get
+    uri = get("spotify_track_uri")
+    if uri and uri.startswith(TRACK_URI):
+        track_id = uri[len(TRACK_URI) :]
+        if not (track_id.isalnum() and track_id.isascii() and len(track_id) <= LONGEST_ID):
+            return "bad_track_uri"
+        return ("video", None, uri) if is_video else ("track", track_id, uri)
+    episode = get("spotify_episode_uri") or get("episode_name")
+    if episode:
+        return "episode", None, episode
+    chapter = get("audiobook_chapter_uri") or get("audiobook_uri") or get("audiobook_title")
+    if chapter:
+        return "audiobook", None, chapter
+    name = uri or get("master_metadata_track_name")
+    if not name:
+        return "nothing_played"
+    return "video" if is_video else "local", None, name, get("master_metadata_album_artist_name") or ""
+
+
+def _account_item(row: dict[str, Any]) -> tuple[str | None, ...] | str:
+    get = row.get
+    if get("trackName"):
+        return "track", None, get("artistName") or "", get("trackName")
+    if get("episodeName"):
+        return "episode", None, get("podcastName") or "", get("episodeName")
+    if get("audiobookName") or get("chapterName"):
+        return "audiobook", None, get("audiobookName") or "", get("chapterName") or ""
+    return "nothing_played"
+
+
+def _why_no_row(row: Any) -> str:
+    return str(row) if isinstance(row, BadElement) else "not_an_object"
+
+
+def _without_nul(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd")
+    if isinstance(value, list):
+        return [_without_nul(item) for item in value]
+    if isinstance(value, dict):
+        return {_without_nul(name): _without_nul(item) for name, item in value.items()}
+    return value

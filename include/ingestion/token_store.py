@@ -1,0 +1,209 @@
+"""An account's tokens in table spotify_tokens: encrypted at rest, refreshed by one process at a time, never lost.
+
+The row is locked from before a refresh request is sent until what came back is committed. So two tasks never both spend
+a refresh token that Spotify replaces on use, and no access token is used whose refresh token is not yet safe.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any, Protocol
+
+import psycopg
+
+from include.ingestion.errors import RateLimited, SpotifyUnavailable, TokenDead
+from include.ingestion.statements import statement
+
+log = logging.getLogger(__name__)
+
+ACCOUNTS_URL = "https://accounts.spotify.com"
+TIMEOUT = (5.0, 20.0)  # seconds to connect, and between two bytes of an answer
+SAFETY_SECONDS = 60  # a token this near to its end is refreshed at once
+STORE_TRIES = 60  # a second apart
+
+
+class Cipher(Protocol):
+    """Airflow's Fernet (`airflow.sdk.crypto.get_fernet`), or another."""
+
+    def encrypt(self, msg: bytes) -> bytes: ...
+    def decrypt(self, msg: bytes) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class Authorization:
+    """What `make authorize` left in the account's Airflow connection."""
+
+    connection_id: str
+    client_id: str
+    client_secret: str
+    refresh_token: str
+
+    def fingerprint(self) -> str:
+        """Tells one authorization from the next, so that a new one replaces what is stored for the old."""
+        return sha256(self.refresh_token.encode()).hexdigest()
+
+
+class TokenStore:
+    """Gives out access tokens of one account.
+
+    :param connect: opens a connection to the listening database.
+    :param mask: told every secret before it is used, to keep it out of logs.
+    :param count_call: told the endpoint's name after each refresh request.
+    :param sleep: waits between two tries to store a token.
+    """
+
+    def __init__(
+        self,
+        authorization: Authorization,
+        connect: Callable[[], psycopg.Connection],
+        cipher: Cipher,
+        *,
+        accounts_url: str = ACCOUNTS_URL,
+        mask: Callable[[str], None],
+        count_call: Callable[[str], None],
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._authorization = authorization
+        self._connect = connect
+        self._cipher = cipher
+        self._accounts_url = accounts_url.rstrip("/")
+        self._mask = mask
+        self._count_call = count_call
+        self._now = now
+        self._sleep = sleep
+        self._tokens: dict[str, Any] = {}
+
+    def access_token(self, refused: str | None = None) -> str:
+        """A valid access token, other than `refused`.
+
+        :raises TokenDead: Spotify no longer accepts the refresh token.
+        :raises SpotifyUnavailable: the accounts server did not answer properly.
+        :raises RateLimited: the accounts server asks to wait.
+        """
+        if not self._is_usable(self._tokens, refused):
+            with self._connect() as connection:
+                tokens = self._lock_tokens(connection)
+                if not self._is_usable(tokens, refused):
+                    try:
+                        tokens = tokens | self._refresh(tokens["refresh_token"])
+                    finally:
+                        self._count_call("token")
+                    self._store(connection, tokens)
+            self._tokens = tokens
+        return self._tokens["access_token"]
+
+    def _is_usable(self, tokens: dict[str, Any], refused: str | None) -> bool:
+        expires_at = tokens.get("expires_at")
+        return (
+            expires_at is not None
+            and tokens.get("access_token") != refused
+            and datetime.fromisoformat(expires_at) - self._now() > timedelta(seconds=SAFETY_SECONDS)
+        )
+
+    def _lock_tokens(self, connection: psycopg.Connection) -> dict[str, Any]:
+        """What is stored for the current authorization, its row locked; tokens of an earlier one do not count."""
+        first = self._encrypt({"refresh_token": self._authorization.refresh_token})
+        row = connection.execute(
+            statement("lock_token"),
+            {"connection_id": self._authorization.connection_id, "encrypted_token": first},
+        ).fetchone()
+        assert row is not None
+        tokens = json.loads(self._decrypt(row[0]))
+        if tokens.get("authorization") != self._authorization.fingerprint():
+            tokens = {"refresh_token": self._authorization.refresh_token}
+        for name in ("refresh_token", "access_token"):
+            if name in tokens:
+                self._mask(tokens[name])
+        return tokens
+
+    def _store(self, connection: psycopg.Connection, tokens: dict[str, Any]) -> None:
+        """Commit the tokens; when the database goes away just now, wait for it: Spotify may have spent the old one."""
+        parameters = {
+            "connection_id": self._authorization.connection_id,
+            "encrypted_token": self._encrypt(tokens),
+        }
+        try:
+            connection.execute(statement("store_token"), parameters)
+            connection.commit()
+            return
+        except psycopg.OperationalError:
+            log.warning("The database went away while a token was being stored; trying again")
+        for tries_left in reversed(range(STORE_TRIES)):
+            try:
+                with self._connect() as again:
+                    again.execute(statement("store_token"), parameters)
+                return
+            except psycopg.OperationalError:
+                if not tries_left:
+                    raise
+                self._sleep(1.0)
+
+    def _refresh(self, refresh_token: str) -> dict[str, Any]:
+        """Spend the refresh token (RFC 6749, section 6)."""
+        import requests
+
+        try:
+            response = requests.post(
+                f"{self._accounts_url}/api/token",
+                data={"grant_type": "refresh_token", "refresh_token": refresh_token},
+                auth=(self._authorization.client_id, self._authorization.client_secret),
+                timeout=TIMEOUT,
+            )
+            body = response.json() if response.content else {}
+        except ValueError:
+            body = {}
+        except requests.RequestException as error:
+            raise SpotifyUnavailable(f"Spotify's accounts server did not answer: {type(error).__name__}") from None
+        if not isinstance(body, dict):
+            body = {}
+        if response.status_code == 429:
+            header = response.headers.get("Retry-After", "")
+            raise RateLimited("Spotify's accounts server asks to wait.", float(header) if header.isdigit() else 30.0)
+        if response.status_code in (400, 401):
+            raise TokenDead(self._how_to_authorize(str(body.get("error") or response.status_code)))
+        if response.status_code != 200 or not isinstance(body.get("access_token"), str):
+            raise SpotifyUnavailable(f"Spotify's accounts server answers {response.status_code} without a token.")
+        tokens = {
+            "authorization": self._authorization.fingerprint(),
+            "access_token": body["access_token"],
+            "expires_at": (self._now() + timedelta(seconds=float(body.get("expires_in") or 3600))).isoformat(),
+        }
+        if body.get("scope"):
+            tokens["scope"] = body["scope"]
+        if body.get("refresh_token"):
+            tokens["refresh_token"] = body["refresh_token"]
+        for name in ("refresh_token", "access_token"):
+            if name in tokens:
+                self._mask(tokens[name])
+        return tokens
+
+    def _how_to_authorize(self, error: str) -> str:
+        connection_id = self._authorization.connection_id
+        if error == "invalid_client":
+            return (
+                f"Spotify does not know the client id and secret of connection {connection_id} (invalid_client): "
+                f"correct them in .env, then run `make authorize` again for this account."
+            )
+        return (
+            f"Spotify no longer accepts the authorization of connection {connection_id} ({error}): it was withdrawn "
+            f"or is older than six months. Run `make authorize` again for this account, then clear this task."
+        )
+
+    def _encrypt(self, tokens: dict[str, Any]) -> bytes:
+        return self._cipher.encrypt(json.dumps(tokens).encode())
+
+    def _decrypt(self, encrypted: bytes) -> bytes:
+        from cryptography.fernet import InvalidToken
+
+        try:
+            return self._cipher.decrypt(bytes(encrypted))
+        except InvalidToken:
+            log.warning("The stored token was encrypted with another Fernet key; using the one in the connection")
+            return b"{}"

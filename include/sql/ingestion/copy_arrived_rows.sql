@@ -1,0 +1,1 @@
+copy arrived_rows from stdin (format binary)

@@ -1,0 +1,26 @@
+-- Adds what is not known yet and marks the days it touches. The marks are updated, not left alone, when they exist: the
+-- lock makes a step that is about to work them off wait for these rows.
+with arrived as (
+    select *
+    from unnest(
+        %(event_keys)s::uuid[], %(played_ats)s::timestamptz[], %(item_types)s::text[], %(track_ids)s::text[], %(payloads)s::jsonb[]
+    ) as a (event_key, played_at, item_type, track_id, payload)
+),
+
+inserted as (
+    insert into raw_listening_events (user_id, source, event_key, played_at, item_type, track_id, payload, run_id)
+    select %(user_id)s, %(source)s, event_key, played_at, item_type, track_id, payload, %(run_id)s
+    from arrived
+    on conflict (user_id, source, event_key) do nothing
+    returning played_at
+),
+
+marked as (
+    insert into pending_days (step, user_id, day)
+    select distinct 'listening_events', %(user_id)s, (played_at at time zone 'UTC')::date as day
+    from inserted
+    order by day
+    on conflict (step, user_id, day) do update set day = excluded.day
+)
+
+select count(*) from inserted

@@ -1,0 +1,38 @@
+"""When a failed call to Spotify is worth another try, and when."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import RetryDecision, RetryPolicy
+
+from include.ingestion.errors import QuotaExceeded, RateLimited, ScopeMissing, SpotifyRefused, TokenDead
+
+
+class SpotifyRetryPolicy(RetryPolicy):
+    """Waits as long as Spotify asks, fails at once where only a person can help, and leaves the rest to the task.
+
+    :param longest_wait: seconds; a longer Retry-After fails the task instead of blocking its retries.
+    """
+
+    def __init__(self, longest_wait: float = 600.0) -> None:
+        self.longest_wait = longest_wait
+
+    def evaluate(
+        self, exception: BaseException, try_number: int, max_tries: int, context: Any | None = None
+    ) -> RetryDecision:
+        if isinstance(exception, (TokenDead, ScopeMissing, SpotifyRefused, QuotaExceeded)):
+            return RetryDecision.fail(str(exception))
+        if isinstance(exception, RateLimited):
+            if exception.retry_after > self.longest_wait:
+                return RetryDecision.fail(str(exception))
+            return RetryDecision.retry(timedelta(seconds=exception.retry_after + 1), str(exception))
+        return RetryDecision.default()
+
+    def serialize(self) -> dict[str, Any]:
+        return {"longest_wait": self.longest_wait}
+
+    @classmethod
+    def deserialize(cls, data: dict[str, Any]) -> SpotifyRetryPolicy:
+        return cls(**data)
