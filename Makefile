@@ -11,6 +11,8 @@ STACK := $(PYTHON) -m include.local.stack
 LOCK := $(UV) pip compile --universal --python-version 3.11 --quiet --no-header --no-emit-find-links --no-emit-index-url
 
 export PYTHONPATH := $(CURDIR)
+# Airflow is a dozen processes that import the same thousand modules.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help:  ## List these targets

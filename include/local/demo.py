@@ -6,15 +6,14 @@ import json
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
-import httpx
 import psycopg
 
+from include.demo.client import SimulatorClient
 from include.demo.listeners import DEMO_LISTENERS
 from include.local.airflow_client import AirflowClient
 
 DAYS_BEFORE_TODAY = 30
 TIME_OF_DAY = time(4, tzinfo=UTC)  # as the DAG's schedule
-SCOPE = "user-read-recently-played playlist-modify-private playlist-read-private"
 
 
 class SimulatedClock:
@@ -51,31 +50,6 @@ class SimulatedClock:
         unfinished.replace(self.file)
 
 
-class SimulatorControl:
-    """The simulator's control endpoint.
-
-    :param address: where the simulator listens, without a path.
-    :raises httpx.HTTPStatusError: from every method, when the simulator refuses.
-    """
-
-    def __init__(self, address: str) -> None:
-        self.http = httpx.Client(base_url=f"{address}/control", timeout=60, trust_env=False)
-
-    def is_up(self) -> bool:
-        try:
-            return self.http.get("/clock").is_success
-        except httpx.HTTPError:
-            return False
-
-    def set_clock(self, now: datetime) -> None:
-        self.http.post("/clock", json={"now": now.isoformat()}).raise_for_status()
-
-    def refresh_token(self, user_id: str) -> str:
-        answer = self.http.get(f"/refresh-token/{user_id}")
-        answer.raise_for_status()
-        return answer.json()["refresh_token"]
-
-
 def connection_id(user_id: str) -> str:
     return "spotify_default" if user_id == DEMO_LISTENERS[0].user_id else f"spotify_{user_id}"
 
@@ -103,23 +77,18 @@ def register_listeners(owner_conninfo: str, authorized_at: datetime) -> None:
                 )
 
 
-def authorize_accounts(airflow: AirflowClient, simulator: SimulatorControl, authorized_at: datetime) -> None:
+def authorize_accounts(airflow: AirflowClient, simulator: SimulatorClient, authorized_at: datetime) -> None:
     """A connection for each demo listener who has none yet."""
     existing = {connection["connection_id"] for connection in airflow.connections()}
     for listener in DEMO_LISTENERS:
         if connection_id(listener.user_id) in existing:
             continue
-        extra = {
-            "refresh_token": simulator.refresh_token(listener.user_id),
-            "authorized_at": authorized_at.isoformat(),
-            "scope": SCOPE,
-            "user_id": listener.user_id,
-        }
+        authorization = simulator.refresh_token(listener.user_id, authorized_at=authorized_at)
         airflow.put_connection(
             connection_id(listener.user_id),
             conn_type="spotify",
             description=f"{listener.display_name}, at the simulated Spotify",
-            login="demo-client",
-            password="demo-client-secret",
-            extra=json.dumps(extra),
+            login=authorization.pop("client_id"),
+            password=authorization.pop("client_secret"),
+            extra=json.dumps(authorization),
         )

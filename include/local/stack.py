@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import fcntl
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -21,8 +22,10 @@ from types import FrameType
 import httpx
 import psutil
 import psycopg
+import requests
 import sqlalchemy as sa
 
+from include.demo.client import SimulatorClient
 from include.local import demo, environment, postgres
 from include.local.airflow_client import AirflowClient
 from include.local.ports import LOOPBACK, choose_port, choose_ports, known_ports
@@ -125,7 +128,7 @@ class Stack:
 
     def _start_simulator(self) -> None:
         self.clock = demo.SimulatedClock(self.state.clock)
-        self.simulator = demo.SimulatorControl(environment.address(self.ports["simulator"]))
+        self.simulator = SimulatorClient(environment.address(self.ports["simulator"]))
         self.state.simulator.mkdir(parents=True, exist_ok=True)
         command = [PYTHON, "-m", "include.demo.simulator", "--port", str(self.ports["simulator"])]
         base = environment.base_environment()
@@ -142,9 +145,15 @@ class Stack:
             self.services.finish("exports", 300)
             self.state.exports.rmdir()
             self._unfinished_exports.rename(self.state.exports)
-        self.services.wait_until("simulator", self.simulator.is_up, 60)
+        self.services.wait_until("simulator", self._simulator_answers, 60)
         self.simulator.set_clock(self.clock.now)
         demo.register_listeners(self.owner_conninfo, self.clock.start)
+
+    def _simulator_answers(self) -> bool:
+        try:
+            return bool(self.simulator.clock())
+        except requests.RequestException:
+            return False
 
     @property
     def owner_conninfo(self) -> str:
@@ -198,6 +207,18 @@ class Stack:
         while True:
             self.services.check()
             time.sleep(1)
+
+    def wait_for_enter(self) -> None:
+        """Until someone presses Enter; for good when nobody can.
+
+        :raises ServiceError: a service ended by itself.
+        """
+        if not sys.stdin.isatty():
+            self.wait()
+        while not select.select([sys.stdin], [], [], 1)[0]:
+            self.services.check()
+        if not sys.stdin.readline():  # the terminal is gone
+            self.wait()
 
 
 @contextmanager
@@ -299,13 +320,16 @@ def answers(address: str) -> bool:
 def run_demo(state: State, *, once: bool) -> int:
     with Stack(state, "demo") as stack:
         succeeded = stack.run_simulated_day()
-        print_summary(stack.owner_conninfo, say)
+        print_summary(stack.owner_conninfo)
         if once:
             return 0 if succeeded else 1
-        stack.print_addresses()
-        say("\nAll of it runs until you press Ctrl-C.")
-        stack.wait()
-    return 0
+        while True:
+            stack.print_addresses()
+            say(f"Today is {stack.simulator.clock()['now']} there: the logical date for runs you trigger in Airflow.")
+            say("\nPress Enter for the next simulated day, Ctrl-C to stop everything.")
+            stack.wait_for_enter()
+            stack.run_simulated_day()
+            print_summary(stack.owner_conninfo)
 
 
 def run_up(state: State) -> int:
