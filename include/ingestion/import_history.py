@@ -29,6 +29,13 @@ CLOCKS_DIFFER = timedelta(days=1)
 COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 COPY_TRAILER = b"\xff\xff"
 
+# What Postgres may find in a file that we did not: that file's problem alone. Other errors are nobody's file's.
+ERRORS_OF_CONTENT = (
+    psycopg.DataError,
+    psycopg.errors.StatementTooComplex,
+    psycopg.errors.ProgramLimitExceeded,
+)
+
 log = logging.getLogger(__name__)
 
 
@@ -120,10 +127,7 @@ def import_file(
                 log.info("%s/%s: reading %s bytes", file.user_id, file.name, f"{size:,}")
                 report = _Import(connection, file, run_id, now + CLOCKS_DIFFER, keep_ip_addresses).load(content, size)
                 _record(connection, file, digest, size, run_id, report)
-        except (BrokenFile, psycopg.Error) as error:
-            if connection.closed or connection.broken:
-                raise
-            # Whatever Postgres may find in a file that we did not, it is that file's problem alone.
+        except (BrokenFile, *ERRORS_OF_CONTENT) as error:
             report = FileReport("rejected", str(error).splitlines()[0])
             with connection.transaction():
                 _record(connection, file, digest, size, run_id, report)

@@ -10,11 +10,11 @@ inserted as (
     from arrived_rows a
     inner join members m on m.member = a.member
     on conflict (user_id, source, event_key) do nothing
-    returning (played_at at time zone 'UTC')::date as day
+    returning (played_at at time zone 'UTC')::date as day, track_id
 ),
 
 days as (
-    select day, count(*) as events from inserted group by day
+    select day, count(*) as plays from inserted group by day
 ),
 
 marked as (
@@ -23,6 +23,16 @@ marked as (
     from days
     order by day
     on conflict (step, user_id, day) do update set day = excluded.day
+),
+
+heard as (
+    insert into heard_tracks as h (track_id, plays)
+    select track_id, count(*)
+    from inserted
+    where track_id is not null
+    group by track_id
+    order by track_id
+    on conflict (track_id) do update set plays = h.plays + excluded.plays
 )
 
-select coalesce(sum(events), 0)::bigint from days
+select coalesce(sum(plays), 0)::bigint from days

@@ -12,7 +12,7 @@ inserted as (
     select %(user_id)s, %(source)s, event_key, played_at, item_type, track_id, payload, %(run_id)s
     from arrived
     on conflict (user_id, source, event_key) do nothing
-    returning played_at
+    returning played_at, track_id
 ),
 
 marked as (
@@ -21,6 +21,16 @@ marked as (
     from inserted
     order by day
     on conflict (step, user_id, day) do update set day = excluded.day
+),
+
+heard as (
+    insert into heard_tracks as h (track_id, plays)
+    select track_id, count(*)
+    from inserted
+    where track_id is not null
+    group by track_id
+    order by track_id
+    on conflict (track_id) do update set plays = h.plays + excluded.plays
 )
 
 select count(*) from inserted

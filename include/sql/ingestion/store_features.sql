@@ -1,0 +1,24 @@
+insert into audio_features (
+    track_id, source, status, danceability, energy, valence, acousticness, instrumentalness, liveness, speechiness, loudness,
+    tempo, musical_key, musical_mode, expires_at
+)
+values (
+    %(track_id)s, %(source)s, %(status)s, %(danceability)s, %(energy)s, %(valence)s, %(acousticness)s, %(instrumentalness)s,
+    %(liveness)s, %(speechiness)s, %(loudness)s, %(tempo)s, %(musical_key)s, %(musical_mode)s, %(expires_at)s
+)
+on conflict (track_id) do update set
+    source = excluded.source,
+    status = excluded.status,
+    danceability = excluded.danceability,
+    energy = excluded.energy,
+    valence = excluded.valence,
+    acousticness = excluded.acousticness,
+    instrumentalness = excluded.instrumentalness,
+    liveness = excluded.liveness,
+    speechiness = excluded.speechiness,
+    loudness = excluded.loudness,
+    tempo = excluded.tempo,
+    musical_key = excluded.musical_key,
+    musical_mode = excluded.musical_mode,
+    fetched_at = now(),
+    expires_at = excluded.expires_at
