@@ -43,6 +43,7 @@ wal_compression = on
 random_page_cost = 1.1
 max_parallel_workers_per_gather = 1
 jit = off
+temp_file_limit = 20GB
 timezone = 'UTC'
 """
 

@@ -296,18 +296,7 @@ def full_environment(state: State, socket_dir: Path, ports: dict[str, int]) -> d
 
 
 def dashboards_command(port: int) -> list[str]:
-    return [
-        PYTHON,
-        "-m",
-        "marimo",
-        "run",
-        str(PROJECT / "dashboards"),
-        "--headless",
-        "--host",
-        LOOPBACK,
-        "--port",
-        str(port),
-    ]
+    return [PYTHON, "-m", "dashboards", "--host", LOOPBACK, "--port", str(port)]
 
 
 def answers(address: str) -> bool:
