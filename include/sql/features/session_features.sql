@@ -1,0 +1,161 @@
+-- staging.session_features of the marked days: deletes the marks, writes rows that differ, marks session_clusters.
+with marked as (
+    delete from pending_days where step = 'session_features' returning user_id, day
+),
+
+sessions as (
+    select s.*
+    from staging.listening_sessions s
+    join marked m on m.user_id = s.user_id and m.day = s.local_date
+),
+
+plays as (
+    select
+        e.user_id,
+        e.session_id,
+        e.track_id,
+        e.artist_name,
+        e.ms_played,
+        e.skipped,
+        e.ms_played_is_estimated,
+        e.shuffle,
+        e.played_at = t.first_played_at as is_discovery,
+        (e.artist_name, e.album_name) = (
+            lag(e.artist_name) over in_session,
+            lag(e.album_name) over in_session
+        ) and e.track_id <> lag(e.track_id) over in_session as follows_on_album,
+        a.energy,
+        a.valence,
+        a.danceability,
+        a.acousticness,
+        a.tempo
+    from sessions s
+    cross join lateral (
+        select *
+        from staging.listening_events e
+        where e.user_id = s.user_id and e.session_id = s.session_id
+            and e.played_at between s.started_at and s.ended_at + interval '1 minute'
+        offset 0
+    ) e
+    left join staging.track_totals t on t.user_id = e.user_id and t.track_id = e.track_id
+    left join audio_features a on a.track_id = e.track_id and a.energy is not null
+    window in_session as (partition by e.user_id, e.session_id order by e.played_at, e.event_id)
+),
+
+artist_shares as (
+    select
+        user_id,
+        session_id,
+        count(*)::double precision / sum(count(*)) over (partition by user_id, session_id) as share
+    from plays
+    group by user_id, session_id, artist_name
+),
+
+entropies as (
+    select user_id, session_id, round((-sum(share * ln(share)) / ln(2))::numeric, 9) as artist_entropy
+    from artist_shares
+    group by user_id, session_id
+),
+
+rates as (
+    select
+        user_id,
+        session_id,
+        count(*) as plays,
+        count(distinct artist_name) as unique_artists,
+        count(distinct track_id) as unique_tracks,
+        1 - count(distinct track_id)::double precision / count(*) as repeat_rate,
+        count(distinct track_id) filter (where is_discovery)::double precision / count(*) as discovery_rate,
+        avg(skipped::integer) filter (where not ms_played_is_estimated) as skip_rate,
+        avg(shuffle::integer) as shuffle_rate,
+        count(*) filter (where follows_on_album)::double precision / count(*) as album_run_rate,
+        sum(ms_played) / 60000.0 as minutes,
+        count(energy)::double precision / count(*) as audio_coverage,
+        round(avg(energy)::numeric, 9) as energy,
+        round(avg(valence)::numeric, 9) as valence,
+        round(avg(danceability)::numeric, 9) as danceability,
+        round(avg(acousticness)::numeric, 9) as acousticness,
+        round(avg(tempo)::numeric, 9) as tempo
+    from plays
+    group by user_id, session_id
+),
+
+starts as (
+    select
+        user_id,
+        session_id,
+        local_date,
+        extract(isodow from local_started_at) >= 6 as is_weekend,
+        extract(epoch from local_started_at::time) / 3600.0 as start_hour
+    from sessions
+),
+
+final as (
+    select
+        s.user_id,
+        s.session_id,
+        s.local_date,
+        r.plays,
+        round(r.minutes, 6) as minutes,
+        r.unique_artists,
+        r.unique_tracks,
+        greatest(e.artist_entropy, 0) as artist_entropy,
+        r.repeat_rate,
+        r.discovery_rate,
+        round(r.skip_rate, 9) as skip_rate,
+        round(r.shuffle_rate, 9) as shuffle_rate,
+        r.album_run_rate,
+        round(s.start_hour, 6) as start_hour,
+        round(sin(2 * pi() * s.start_hour / 24)::numeric, 9) as start_hour_sin,
+        round(cos(2 * pi() * s.start_hour / 24)::numeric, 9) as start_hour_cos,
+        s.is_weekend::integer as is_weekend,
+        r.audio_coverage,
+        r.energy,
+        r.valence,
+        r.danceability,
+        r.acousticness,
+        r.tempo
+    from starts s
+    join rates r using (user_id, session_id)
+    join entropies e using (user_id, session_id)
+),
+
+removed as (
+    delete from staging.session_features f
+    using marked m
+    where m.user_id = f.user_id and m.day = f.local_date
+        and not exists (select from final n where n.user_id = f.user_id and n.session_id = f.session_id)
+    returning f.user_id, f.local_date
+),
+
+written as (
+    insert into staging.session_features as f
+    select * from final
+    on conflict (user_id, session_id) do update set
+        (
+            local_date, plays, minutes, unique_artists, unique_tracks, artist_entropy, repeat_rate, discovery_rate,
+            skip_rate, shuffle_rate, album_run_rate, start_hour, start_hour_sin, start_hour_cos, is_weekend,
+            audio_coverage, energy, valence, danceability, acousticness, tempo
+        ) = (
+            excluded.local_date, excluded.plays, excluded.minutes, excluded.unique_artists, excluded.unique_tracks,
+            excluded.artist_entropy, excluded.repeat_rate, excluded.discovery_rate, excluded.skip_rate,
+            excluded.shuffle_rate, excluded.album_run_rate, excluded.start_hour, excluded.start_hour_sin,
+            excluded.start_hour_cos, excluded.is_weekend, excluded.audio_coverage, excluded.energy, excluded.valence,
+            excluded.danceability, excluded.acousticness, excluded.tempo
+        )
+        where f is distinct from excluded
+    returning user_id, local_date
+),
+
+next_steps as (
+    insert into pending_days (step, user_id, day)
+    select 'session_clusters', user_id, local_date from written
+    union
+    select 'session_clusters', user_id, local_date from removed
+    on conflict do nothing
+)
+
+select
+    (select count(*) from marked) as days,
+    (select count(*) from written) as written,
+    (select count(*) from removed) as removed

@@ -1,0 +1,1 @@
+"""Sessions → features → clusters → personas → playlists. Knows psycopg and scikit-learn, nothing of Airflow."""

@@ -1,0 +1,358 @@
+"""Sessions of one listener grouped by behaviour with KMeans: `staging.clustering_models`, `staging.session_clusters`.
+
+`SessionClusterer` is the estimator (arrays in, numbers out). `cluster_sessions` keeps one model per listener: new sessions
+are assigned to the centroids there are; the model is fitted again only when new sessions are many or no longer fit, and
+the new centroids take over the persona ids of the old ones they stand for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import psycopg
+from psycopg.types.json import Json
+from scipy.optimize import linear_sum_assignment
+from sklearn.base import BaseEstimator, ClusterMixin
+from sklearn.cluster import KMeans
+from sklearn.metrics import adjusted_rand_score, silhouette_score
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_array, check_is_fitted
+from threadpoolctl import threadpool_limits
+
+from ml.tables import Work, mark_days, replace_rows, statement, take_work
+
+# Columns of staging.session_features that the clustering reads.
+FEATURES = (
+    "plays",
+    "minutes",
+    "unique_artists",
+    "artist_entropy",
+    "repeat_rate",
+    "discovery_rate",
+    "skip_rate",
+    "shuffle_rate",
+    "album_run_rate",
+    "start_hour_sin",
+    "start_hour_cos",
+    "is_weekend",
+)
+COUNTS = ("plays", "minutes", "unique_artists")
+
+SEED = 20260101
+SAMPLE_SIZE = 4000
+# Fewer sessions than this have one persona: a silhouette over less says nothing.
+MIN_SESSIONS = 40
+MIN_CLUSTER_SESSIONS = 8
+MIN_CLUSTER_SHARE = 0.03
+MAX_CLUSTERS = 8
+# A model is fitted again when the history grew by this share …
+REFIT_GROWTH = 0.25
+# … or when this many new sessions lie this much further from their centroids than the training sessions did.
+DRIFT_SESSIONS = 60
+DRIFT_RATIO = 1.3
+# Stored numbers are rounded, so that the last bits of a sum, which differ between builds of numpy, never decide anything.
+DIGITS = 6
+CHUNK_ROWS = 20_000
+
+
+def transform(features: np.ndarray) -> np.ndarray:
+    """Counts and durations on a log scale, so that a session twice as long is equally far off at every length.
+
+    :param features: (sessions, len(FEATURES)), nan where unknown.
+    """
+    result = np.array(features, dtype=float)
+    for name in COUNTS:
+        result[:, FEATURES.index(name)] = np.log1p(result[:, FEATURES.index(name)])
+    return result
+
+
+class SessionClusterer(ClusterMixin, BaseEstimator):
+    """KMeans on robustly scaled features, k chosen by silhouette and stability.
+
+    :param max_clusters: largest k tried.
+    :param min_cluster_size: a k whose smallest cluster is smaller is not chosen.
+    :param random_state: seed of every draw.
+
+    Fitted: `center_`, `scale_` (n_features,), `centroids_` (k, n_features) in scaled units, `n_clusters_`, `silhouette_`,
+    `stability_` (None for one cluster), `candidates_` (one dict per k tried), `training_distance_`.
+    """
+
+    def __init__(
+        self, max_clusters: int = MAX_CLUSTERS, min_cluster_size: int = MIN_CLUSTER_SESSIONS, random_state: int = SEED
+    ):
+        self.max_clusters = max_clusters
+        self.min_cluster_size = min_cluster_size
+        self.random_state = random_state
+
+    def fit(self, X: np.ndarray, y: None = None) -> SessionClusterer:
+        """:param X: (sessions, features), nan where unknown.
+        :raises ValueError: no session, or infinite values.
+        """
+        X = check_array(X, ensure_all_finite="allow-nan")
+        self.center_, self.scale_ = robust_scale(X)
+        scaled = self.scale(X)
+        random = check_random_state(self.random_state)
+        # One thread: how sums are split over threads changes their last bits.
+        with threadpool_limits(limits=1):
+            self.candidates_ = self._candidates(scaled, random)
+            chosen = max(
+                (c for c in self.candidates_ if c["accepted"]), key=lambda c: (c["score"], -c["k"]), default=None
+            )
+            k = chosen["k"] if chosen else 1
+            model = KMeans(k, n_init=10, random_state=self.random_state).fit(scaled)
+        self.n_clusters_ = k
+        # Clusters in a fixed order: the largest first.
+        sizes = np.bincount(model.labels_, minlength=k)
+        order = sorted(range(k), key=lambda c: (-sizes[c], tuple(np.round(model.cluster_centers_[c], DIGITS))))
+        self.centroids_ = np.round(model.cluster_centers_[order], DIGITS)
+        self.silhouette_ = chosen["silhouette"] if chosen else None
+        self.stability_ = chosen["stability"] if chosen else None
+        self.training_distance_ = round(float(self.distances(X).min(axis=1).mean()), DIGITS)
+        return self
+
+    def scale(self, X: np.ndarray) -> np.ndarray:
+        """Robust z-scores; unknown values become the centre."""
+        return np.nan_to_num((X - self.center_) / self.scale_)
+
+    def distances(self, X: np.ndarray) -> np.ndarray:
+        """Euclidean distances (sessions, k) in scaled units."""
+        check_is_fitted(self)
+        differences = self.scale(X)[:, None, :] - self.centroids_[None, :, :]
+        return np.sqrt((differences**2).sum(axis=2))
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """Nearest centroid of each session; the first of equals."""
+        return np.round(self.distances(X), DIGITS).argmin(axis=1)
+
+    def _candidates(self, scaled: np.ndarray, random: np.random.RandomState) -> list[dict[str, Any]]:
+        distinct = len(np.unique(np.round(scaled, DIGITS), axis=0))
+        largest = min(self.max_clusters, len(scaled) // self.min_cluster_size, distinct - 1)
+        shown = scaled[random.permutation(len(scaled))[:1500]]
+        result = []
+        for k in range(2, largest + 1):
+            model = KMeans(k, n_init=5, random_state=self.random_state).fit(scaled)
+            labels = model.labels_
+            smallest = int(np.bincount(labels, minlength=k).min())
+            silhouette = float(silhouette_score(shown, model.predict(shown)))
+            agreements = []
+            for _ in range(4):
+                part = scaled[random.permutation(len(scaled))[: max(k, int(len(scaled) * 0.7))]]
+                again = KMeans(k, n_init=5, random_state=self.random_state).fit(part)
+                agreements.append(adjusted_rand_score(labels, again.predict(scaled)))
+            stability = float(np.mean(agreements))
+            result.append(
+                {
+                    "k": k,
+                    "silhouette": round(silhouette, 4),
+                    "stability": round(stability, 4),
+                    "smallest_cluster": smallest,
+                    "score": round(silhouette * max(stability, 0.0), 4),
+                    "accepted": smallest >= self.min_cluster_size and silhouette > 0.05,
+                }
+            )
+        return result
+
+
+def robust_scale(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Median and IQR / 1.349 of each column (the standard deviation, were it normal); where more than half of the values are
+    the same and the IQR says nothing, the standard deviation; 1 for a constant or unknown column."""
+    known = ~np.isnan(X).all(axis=0)
+    center, scale = np.zeros(X.shape[1]), np.ones(X.shape[1])
+    quartiles = np.nanpercentile(X[:, known], [25, 50, 75], axis=0)
+    spread = (quartiles[2] - quartiles[0]) / 1.349
+    deviation = np.nanstd(X[:, known], axis=0)
+    center[known] = quartiles[1]
+    scale[known] = np.where(spread > 0.5 * deviation, spread, np.where(deviation > 1e-9, deviation, 1.0))
+    return np.round(center, DIGITS), np.round(scale, DIGITS)
+
+
+def match_personas(old: np.ndarray, new: np.ndarray) -> dict[int, int]:
+    """Which new cluster stands for which old persona: the one-to-one matching with the most sessions in common.
+
+    :param old: persona id of each session under the old model.
+    :param new: cluster of the same sessions under the new model.
+    :return: cluster → persona id; a cluster that shares less than half of its sessions with the persona, and the persona less
+        than half with it, is a new behaviour and missing.
+    """
+    personas, clusters = np.unique(old), np.unique(new)
+    overlap = np.array([[np.sum((old == p) & (new == c)) for p in personas] for c in clusters], dtype=float)
+    rows, columns = linear_sum_assignment(-overlap)
+    matched = {}
+    for row, column in zip(rows, columns, strict=True):
+        smaller = min(overlap[row].sum(), overlap[:, column].sum())
+        if overlap[row, column] > 0.5 * smaller:
+            matched[int(clusters[row])] = int(personas[column])
+    return matched
+
+
+@dataclass
+class Model:
+    """A row of `clustering_models`."""
+
+    version: int
+    clusterer: SessionClusterer
+    persona_ids: list[int]
+    training_sessions: int
+
+
+def load_model(connection: psycopg.Connection, user_id: str) -> Model | None:
+    """The listener's current model, None before the first."""
+    row = connection.execute(
+        "select version, k, center, scale, centroids, persona_ids, training_sessions, training_distance, feature_names"
+        " from staging.clustering_models where user_id = %s and is_current",
+        [user_id],
+    ).fetchone()
+    if row is None or tuple(row[8]) != FEATURES:
+        return None
+    clusterer = SessionClusterer()
+    clusterer.n_clusters_ = row[1]
+    clusterer.center_, clusterer.scale_ = np.array(row[2]), np.array(row[3])
+    clusterer.centroids_ = np.array(row[4]).reshape(row[1], -1)
+    clusterer.training_distance_ = row[7]
+    return Model(row[0], clusterer, list(row[5]), row[6])
+
+
+def cluster_sessions(connection: psycopg.Connection, *, as_of: datetime) -> dict[str, int]:
+    """Assign the marked days' sessions to a persona, fitting the listener's model when that is due; marks `personas` and
+    `playlists`; commits.
+
+    :return: `listeners` looked at, models `fitted`, rows `written` and `removed`.
+    """
+    summary = {"listeners": 0, "fitted": 0, "written": 0, "removed": 0}
+    with connection.transaction():
+        for work in take_work(connection, "session_clusters", as_of):
+            summary["listeners"] += 1
+            model = load_model(connection, work.user_id)
+            reason = why_fit(connection, work, model)
+            if reason:
+                model = fit_model(connection, work, model, reason)
+                summary["fitted"] += 1
+            if model is None:
+                continue
+            counts = assign(connection, work, model, everything=bool(reason))
+            summary["written"] += counts["written"]
+            summary["removed"] += counts["removed"]
+            if reason or any(counts.values()):
+                mark_days(connection, "personas", work.user_id, [work.reference_day])
+                mark_days(connection, "playlists", work.user_id, [work.reference_day])
+    connection.commit()
+    return summary
+
+
+def why_fit(connection: psycopg.Connection, work: Work, model: Model | None) -> str | None:
+    """The reason to fit the listener's model now, in a sentence; None when the one there is still serves."""
+    [sessions] = connection.execute(
+        "select count(*) from staging.session_features where user_id = %s", [work.user_id]
+    ).fetchone()
+    if sessions == 0:
+        return None
+    if model is None:
+        return f"first model, of {sessions} sessions"
+    grown = sessions - model.training_sessions
+    if grown >= max(REFIT_GROWTH * model.training_sessions, MIN_CLUSTER_SESSIONS):
+        return f"the history grew from {model.training_sessions} to {sessions} sessions"
+    [(count, distance)] = connection.execute(
+        "select count(*), avg(distance) from (select distance from staging.session_clusters where user_id = %s"
+        " and model_version = %s and local_date > (select trained_to from staging.clustering_models where user_id = %s and"
+        " version = %s) order by session_id desc limit %s) newest",
+        [work.user_id, model.version, work.user_id, model.version, DRIFT_SESSIONS],
+    ).fetchall()
+    if count >= DRIFT_SESSIONS and distance > DRIFT_RATIO * model.clusterer.training_distance_:
+        return (
+            f"the newest {count} sessions lie {distance:.2f} from their centroids on average, the training sessions"
+            f" {model.clusterer.training_distance_:.2f}"
+        )
+    return None
+
+
+def fit_model(connection: psycopg.Connection, work: Work, old: Model | None, reason: str) -> Model:
+    """Fit on a bounded sample, hand the old persona ids on, store the model as the listener's current one."""
+    parameters = {"user_id": work.user_id, "sample_size": SAMPLE_SIZE}
+    rows = connection.execute(statement("clustering_sample"), parameters).fetchall()
+    features = transform(feature_array(rows))
+    days = [row[1] for row in rows]
+    smallest = max(MIN_CLUSTER_SESSIONS, int(MIN_CLUSTER_SHARE * len(rows)))
+    clusterer = SessionClusterer(
+        max_clusters=MAX_CLUSTERS if len(rows) >= MIN_SESSIONS else 1, min_cluster_size=smallest
+    )
+    clusterer.fit(features)
+
+    version, next_id, matched = 1, 1, {}
+    if old is not None:
+        version = old.version + 1
+        [next_id] = connection.execute(
+            "select max(p) + 1 from staging.clustering_models, unnest(persona_ids) p where user_id = %s", [work.user_id]
+        ).fetchone()
+        previous = np.array(old.persona_ids)[old.clusterer.predict(features)]
+        matched = match_personas(previous, clusterer.predict(features))
+    persona_ids = []
+    for cluster in range(clusterer.n_clusters_):
+        if cluster not in matched:
+            matched[cluster], next_id = next_id, next_id + 1
+        persona_ids.append(matched[cluster])
+    [sessions] = connection.execute(
+        "select count(*) from staging.session_features where user_id = %s", [work.user_id]
+    ).fetchone()
+
+    connection.execute(
+        "update staging.clustering_models set is_current = false where user_id = %s and is_current", [work.user_id]
+    )
+    connection.execute(
+        "insert into staging.clustering_models (user_id, version, is_current, k, seed, feature_names, center, scale, centroids,"
+        " persona_ids, silhouette, stability, candidates, training_sessions, trained_from, trained_to, as_of, reason,"
+        " training_distance) values (%s, %s, true, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+        [
+            work.user_id,
+            version,
+            clusterer.n_clusters_,
+            SEED,
+            list(FEATURES),
+            clusterer.center_.tolist(),
+            clusterer.scale_.tolist(),
+            clusterer.centroids_.ravel().tolist(),
+            persona_ids,
+            clusterer.silhouette_,
+            clusterer.stability_,
+            Json(clusterer.candidates_),
+            sessions,
+            min(days),
+            max(days),
+            work.reference_day,
+            reason,
+            clusterer.training_distance_,
+        ],
+    )
+    return Model(version, clusterer, persona_ids, sessions)
+
+
+def assign(connection: psycopg.Connection, work: Work, model: Model, *, everything: bool) -> dict[str, int]:
+    """Write the cluster and persona of each session of the marked days, or of all."""
+    parameters = {"user_id": work.user_id, "days": None if everything else work.days}
+    sessions = connection.execute(statement("clustering_features"), parameters).fetchall()
+    return replace_rows(
+        connection,
+        "session_clusters",
+        ["user_id", "session_id"],
+        ["user_id", "session_id", "local_date", "model_version", "cluster", "persona_id", "distance"],
+        assignments(work.user_id, sessions, model),
+        {"user_id": work.user_id} | ({} if everything else {"local_date": work.days}),
+    )
+
+
+def assignments(user_id: str, sessions: Sequence[tuple], model: Model) -> Iterator[tuple]:
+    """Rows of `session_clusters` for rows of session_id, local_date, features."""
+    for start in range(0, len(sessions), CHUNK_ROWS):
+        chunk = sessions[start : start + CHUNK_ROWS]
+        distances = np.round(model.clusterer.distances(transform(feature_array(chunk))), DIGITS)
+        clusters = distances.argmin(axis=1)
+        for row, cluster, distance in zip(chunk, clusters.tolist(), distances.min(axis=1).tolist(), strict=True):
+            yield user_id, row[0], row[1], model.version, cluster, model.persona_ids[cluster], distance
+
+
+def feature_array(rows: Sequence[tuple]) -> np.ndarray:
+    """(sessions, len(FEATURES)) from rows of session_id, local_date, features; null is nan."""
+    return np.array([row[2:] for row in rows], dtype=float).reshape(-1, len(FEATURES))

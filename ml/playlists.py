@@ -1,0 +1,337 @@
+"""A playlist per persona and day, each track with its score's parts and a reason: `staging.playlists`, `playlist_tracks`.
+
+Candidates are the listener's own tracks and, where both agreed (`listeners.shares_history`), tracks of listeners who share
+with them. Three kinds are balanced: familiar, rediscovered (not heard for REST_DAYS) and new (heard at most
+NEW_MAX_PLAYS times). What was in the persona's previous playlist and still ranks well stays, so that a new day changes
+what there is a reason to change.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import numpy as np
+import psycopg
+from scipy import sparse
+
+from ml.recommender import PARTS, Listening, TrackScorer
+from ml.tables import Work, fetch, replace_rows, take_work
+
+LENGTH = 30
+KINDS = {"familiar": 14, "rediscovered": 10, "new": 6}
+REST_DAYS = 60
+NEW_MAX_PLAYS = 2
+# No more tracks than this of one artist or album, unless the library has too few others for SHORTEST tracks.
+ARTIST_TRACKS, ALBUM_TRACKS = 3, 2
+SHORTEST = 20
+OVERPLAYED_7D = 8
+SKIPS, SKIP_SHARE = 2, 0.5
+SHARED_CANDIDATES = 300
+# A track of the previous playlist stays while it ranks within this many times its kind's share of the list.
+STAYS_WITHIN = 2.0
+KEEP_PLAYLISTS = 60
+
+PLAYLIST_COLUMNS = ("user_id", "playlist_id", "persona_id", "as_of", "name", "description", "tracks", "ms_total")
+TRACK_COLUMNS = (
+    "user_id", "playlist_id", "position", "track_id", "track_name", "artist_name", "album_name", "kind", "score",
+    *(f"score_{part}" for part in PARTS), "reason",
+)  # fmt: skip
+
+
+@dataclass
+class Candidate:
+    """A track that may go into a playlist; `played` is its row of track_library, `shared` of shared_tracks."""
+
+    track_id: str
+    track_name: str
+    artist_name: str
+    album_name: str | None
+    kind: str
+    duration_ms: int
+    score: float
+    parts: dict[str, float]
+    index: int
+
+    @property
+    def album(self) -> tuple[str, str]:
+        return self.artist_name, self.album_name or self.track_id
+
+
+class Library:
+    """A listener's tracks, and those others share with them, as the scorer and the reasons need them.
+
+    :param tracks: rows of track_library.
+    :param shared: rows of shared_tracks.
+    """
+
+    def __init__(
+        self,
+        tracks: Sequence[dict[str, Any]],
+        shared: Sequence[dict[str, Any]],
+        plays: Sequence[dict[str, Any]],
+        persona_plays: Sequence[dict[str, Any]],
+        neighbours: Sequence[dict[str, Any]],
+        reference_day: date,
+    ):
+        self.rows = [*tracks, *shared]
+        self.own = len(tracks)
+        self.reference_day = reference_day
+        code = {row["track_id"]: i for i, row in enumerate(self.rows)}
+        self.artists = sorted({row["artist_name"] for row in self.rows} | {row["artist_name"] for row in neighbours})
+        self.artist_code = {name: i for i, name in enumerate(self.artists)}
+        bins = max((row["bin"] for row in plays), default=0) + 1
+        at = [code[row["track_id"]] for row in plays], [row["bin"] for row in plays]
+        shape = (len(self.rows), bins)
+        self.personas = sorted({row["persona_id"] for row in persona_plays})
+        self.persona_code = {persona: i for i, persona in enumerate(self.personas)}
+        by_persona = np.zeros((len(self.rows), max(len(self.personas), 1)))
+        for row in persona_plays:
+            if row["track_id"] in code:
+                by_persona[code[row["track_id"]], self.persona_code[row["persona_id"]]] = row["plays"]
+        pairs = [
+            (self.artist_code[r["artist_name"]], self.artist_code.get(r["other_artist_name"]), r["score"])
+            for r in neighbours
+        ]
+        pairs = [pair for pair in pairs if pair[1] is not None]
+        self.neighbours = sparse.csr_matrix(
+            ([p[2] for p in pairs], ([p[0] for p in pairs], [p[1] for p in pairs])), shape=(len(self.artists),) * 2
+        )
+        self.together = {(r["artist_name"], r["other_artist_name"]): r["sessions_together"] for r in neighbours}
+        self.listening = Listening(
+            plays=sparse.csr_matrix(([float(row["plays"]) for row in plays], at), shape=shape),
+            skips=sparse.csr_matrix(([float(row["skips"]) for row in plays], at), shape=shape),
+            artist=np.array([self.artist_code[row["artist_name"]] for row in self.rows], dtype=int),
+            neighbours=self.neighbours,
+            persona_plays=by_persona,
+        )
+        self.artist_plays_28d = Counter[str]()
+        for row in tracks:
+            self.artist_plays_28d[row["artist_name"]] += row["plays_28d"]
+
+    def kind(self, index: int) -> str | None:
+        """familiar, rediscovered or new; None for what is overplayed or habitually skipped."""
+        row = self.rows[index]
+        if index >= self.own:
+            return "new"
+        if row["plays_7d"] > OVERPLAYED_7D or (row["skips"] >= SKIPS and row["skips"] >= SKIP_SHARE * row["plays"]):
+            return None
+        if (self.reference_day - row["last_day"]).days >= REST_DAYS:
+            return "rediscovered"
+        return "new" if row["plays"] <= NEW_MAX_PLAYS else "familiar"
+
+    def candidates(self, parts: Mapping[str, np.ndarray]) -> list[Candidate]:
+        """Every usable track with its score, best first; equals in order of id."""
+        score = np.round(sum(parts[part] for part in PARTS), 6)
+        result = []
+        for index in np.lexsort((np.array([row["track_id"] for row in self.rows]), -score)).tolist():
+            kind = self.kind(index)
+            if kind is not None:
+                row = self.rows[index]
+                result.append(
+                    Candidate(
+                        row["track_id"], row["track_name"], row["artist_name"], row["album_name"], kind, int(row["duration_ms"]),
+                        float(score[index]), {part: float(parts[part][index]) for part in PARTS}, index,
+                    )
+                )  # fmt: skip
+        return result
+
+
+def choose_tracks(candidates: Sequence[Candidate], previous: Sequence[str], length: int = LENGTH) -> list[Candidate]:
+    """The playlist's tracks, best first within what the kinds' shares and the limits per artist and album allow.
+
+    :param candidates: best first.
+    :param previous: track ids of the persona's previous playlist.
+    """
+    stays = set(previous)
+    ranked: list[Candidate] = []
+    for kind, share in KINDS.items():
+        of_kind = [c for c in candidates if c.kind == kind]
+        near = of_kind[: int(STAYS_WITHIN * share)]
+        ranked += [c for c in near if c.track_id in stays] + [
+            c for c in of_kind if c not in near or c.track_id not in stays
+        ]
+
+    chosen: list[Candidate] = []
+    artists, albums, titles = Counter[str](), Counter[tuple[str, str]](), set[tuple[str, str]]()
+
+    def take(pool: Sequence[Candidate], most: int, artist_tracks: int, album_tracks: int) -> None:
+        for c in pool:
+            if most <= 0 or len(chosen) >= length:
+                return
+            title = (c.artist_name, c.track_name.lower())
+            if artists[c.artist_name] >= artist_tracks or albums[c.album] >= album_tracks or title in titles:
+                continue
+            chosen.append(c)
+            artists[c.artist_name] += 1
+            albums[c.album] += 1
+            titles.add(title)
+            most -= 1
+
+    for kind, share in KINDS.items():
+        take([c for c in ranked if c.kind == kind], share * length // LENGTH, ARTIST_TRACKS, ALBUM_TRACKS)
+    take(candidates, length, ARTIST_TRACKS, ALBUM_TRACKS)
+    if len(chosen) < SHORTEST:
+        take(candidates, SHORTEST - len(chosen), SHORTEST, SHORTEST)
+    return chosen
+
+
+def smooth_order(chosen: Sequence[Candidate], library: Library) -> list[Candidate]:
+    """Begins with the best, then always the one that goes best with the one before: artists often heard together beside each
+    other, the same artist not twice in a row while there is another."""
+    rest = sorted(chosen, key=lambda c: (-c.score, c.track_id))
+    order: list[Candidate] = []
+    while rest:
+        if not order:
+            best = 0
+        else:
+            last = order[-1].artist_name
+
+            def near(i: int, last: str = last) -> tuple[bool, float, int]:
+                name = rest[i].artist_name
+                score = library.neighbours[library.artist_code[last], library.artist_code[name]]
+                return name != last, round(float(score), 6), -i
+
+            best = max(range(len(rest)), key=near)
+        order.append(rest.pop(best))
+    return order
+
+
+def generate_playlists(connection: psycopg.Connection, *, as_of: datetime) -> dict[str, int]:
+    """Write each active persona's playlist of the listener's last day of listening by `as_of`; commits.
+
+    The newest KEEP_PLAYLISTS days of each persona are kept.
+
+    :return: `listeners`, `playlists` and `tracks` in them, rows `written` and `removed`.
+    """
+    summary = {"listeners": 0, "playlists": 0, "tracks": 0, "written": 0, "removed": 0}
+    with connection.transaction():
+        for work in take_work(connection, "playlists", as_of):
+            playlists, tracks = build_playlists(connection, work)
+            summary["listeners"] += 1
+            summary["playlists"] += len(playlists)
+            summary["tracks"] += len(tracks)
+            for counts in write_playlists(connection, work, playlists, tracks):
+                summary["written"] += counts["written"]
+                summary["removed"] += counts["removed"]
+    connection.commit()
+    return summary
+
+
+def load_library(connection: psycopg.Connection, work: Work) -> Library:
+    parameters = {"user_id": work.user_id, "reference_day": work.reference_day, "limit": SHARED_CANDIDATES}
+    names = ("track_library", "shared_tracks", "track_plays", "persona_plays", "artist_neighbours")
+    return Library(*(fetch(connection, name, parameters) for name in names), work.reference_day)
+
+
+def build_playlists(connection: psycopg.Connection, work: Work) -> tuple[list[tuple], list[tuple]]:
+    """Rows of `playlists` and `playlist_tracks`."""
+    library = load_library(connection, work)
+    if not library.rows:
+        return [], []
+    personas = connection.execute(
+        "select persona_id, label, description from staging.personas where user_id = %s and is_active order by persona_id",
+        [work.user_id],
+    ).fetchall()
+    scorer = TrackScorer().fit(library.listening)
+    playlists, tracks = [], []
+    for persona_id, label, description in personas:
+        playlist_id = f"{persona_id}-{work.reference_day:%Y%m%d}"
+        previous = previous_tracks(connection, work, persona_id)
+        parts = scorer.score(library.persona_code.get(persona_id))
+        chosen = smooth_order(choose_tracks(library.candidates(parts), previous), library)
+        kinds = Counter(c.kind for c in chosen)
+        counted = ", ".join(f"{kinds[kind]} {kind}" for kind in KINDS if kinds[kind])
+        playlists.append(
+            (work.user_id, playlist_id, persona_id, work.reference_day, label, f"{description}. {counted}.", len(chosen),
+             sum(c.duration_ms for c in chosen))
+        )  # fmt: skip
+        for position, c in enumerate(chosen, start=1):
+            reason = explain(c, library, persona_id, label)
+            tracks.append(
+                (work.user_id, playlist_id, position, c.track_id, c.track_name, c.artist_name, c.album_name, c.kind, c.score,
+                 *(c.parts[part] for part in PARTS), reason)
+            )  # fmt: skip
+    return playlists, tracks
+
+
+def previous_tracks(connection: psycopg.Connection, work: Work, persona_id: int) -> list[str]:
+    rows = connection.execute(
+        "select track_id from staging.playlist_tracks where user_id = %(user_id)s and playlist_id = ("
+        "select playlist_id from staging.playlists where user_id = %(user_id)s and persona_id = %(persona_id)s and"
+        " as_of < %(day)s order by as_of desc limit 1) order by position",
+        {"user_id": work.user_id, "persona_id": persona_id, "day": work.reference_day},
+    )
+    return [row[0] for row in rows]
+
+
+def plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def explain(c: Candidate, library: Library, persona_id: int, label: str) -> str:
+    """A sentence or two on why the track is there; every number counts rows of the tables up to the playlist's as_of."""
+    row = library.rows[c.index]
+    artist = c.artist_name
+    lately = library.artist_plays_28d[artist]
+    if c.index >= library.own:
+        start = f"New to you: {row['display_name']} has played it {plural(row['plays'], 'time')}"
+    else:
+        times = plural(row["plays"], "time")
+        if c.kind == "rediscovered":
+            rest = (library.reference_day - row["last_day"]).days
+            start = f"You played it {times} since {row['first_day']:%B %Y}, but not for {rest} days"
+        elif c.kind == "new":
+            start = f"You first heard it on {row['first_day'].day} {row['first_day']:%B %Y} and have played it {times}"
+        else:
+            start = f"You played it {times}, {row['plays_28d']} of them in the last 28 days"
+    sentences = [start]
+    inside = (
+        int(library.listening.persona_plays[c.index, library.persona_code[persona_id]])
+        if persona_id in library.persona_code
+        else 0
+    )
+    if inside and len(library.personas) > 1:
+        sentences[0] += (
+            f", {inside} of the {row['plays']} in “{label}” sessions"
+            if row["plays"] > 1
+            else f", in a “{label}” session"
+        )
+    if lately:
+        sentences.append(f"You played {artist} {plural(lately, 'time')} in the last 28 days")
+    else:
+        beside = [
+            (library.artist_plays_28d[other], other)
+            for (name, other) in library.together
+            if name == artist and library.artist_plays_28d[other]
+        ]
+        if beside:
+            plays, other = max(beside, key=lambda pair: (library.together[artist, pair[1]], pair[1]))
+            sentences.append(
+                f"{artist} was in {plural(library.together[artist, other], 'session')} with {other}, whom you played"
+                f" {plural(plays, 'time')} in the last 28 days"
+            )
+    return ". ".join(sentences) + "."
+
+
+def write_playlists(
+    connection: psycopg.Connection, work: Work, playlists: list[tuple], tracks: list[tuple]
+) -> list[dict[str, int]]:
+    """Replace the day's playlists, and drop the days beyond KEEP_PLAYLISTS."""
+    old = connection.execute(
+        "select playlist_id, as_of <> %(day)s and row_number() over (partition by persona_id order by as_of desc) > %(keep)s"
+        " from staging.playlists where user_id = %(user_id)s and (as_of = %(day)s or as_of <= %(day)s)",
+        {"user_id": work.user_id, "day": work.reference_day, "keep": KEEP_PLAYLISTS},
+    ).fetchall()
+    suffix = f"-{work.reference_day:%Y%m%d}"
+    scope = sorted({row[0] for row in old if row[1] or row[0].endswith(suffix)} | {row[1] for row in playlists})
+    where = {"user_id": work.user_id, "playlist_id": scope}
+    return [
+        replace_rows(connection, "playlists", ["user_id", "playlist_id"], PLAYLIST_COLUMNS, playlists, where),
+        replace_rows(
+            connection, "playlist_tracks", ["user_id", "playlist_id", "position"], TRACK_COLUMNS, tracks, where
+        ),
+    ]

@@ -1,0 +1,130 @@
+"""Reading and writing the tables of schema `staging`: statements from `include/sql/features`, bulk writes through COPY."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, LiteralString, NamedTuple
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
+
+FEATURES_SQL = Path(__file__).parents[1] / "include" / "sql" / "features"
+
+
+class Work(NamedTuple):
+    """What a step has to do for one listener.
+
+    :param user_id: whose.
+    :param days: local days whose rows changed.
+    :param reference_at: end of the listener's last session that had ended by the run's as_of. What is recent is measured from
+        here and not from the clock, so that a run without news has nothing to change.
+    :param reference_day: that session's local day.
+    """
+
+    user_id: str
+    days: list[date]
+    reference_at: datetime
+    reference_day: date
+
+
+@cache
+def statement(name: str) -> str:
+    """The text of `include/sql/features/<name>.sql`."""
+    return (FEATURES_SQL / f"{name}.sql").read_text()
+
+
+def begin_step(connection: psycopg.Connection, step: str) -> None:
+    """Open the step's transaction: two runs of the same step take turns."""
+    connection.execute("select pg_advisory_xact_lock(hashtext(%s))", [f"ml.{step}"])
+
+
+def take_work(connection: psycopg.Connection, step: str, as_of: datetime) -> list[Work]:
+    """Open the step's transaction, take its marks from `pending_days`, and say what they ask for.
+
+    A listener who has no session that ended by `as_of` is left out, and keeps the marks.
+    """
+    begin_step(connection, step)
+    rows = connection.execute(statement("take_work"), {"step": step, "as_of": as_of}).fetchall()
+    return [Work(*row) for row in rows]
+
+
+def mark_days(connection: psycopg.Connection, step: str, user_id: str, days: Iterable[date]) -> None:
+    """Tell `step` that what it reads has changed on these local days."""
+    connection.execute(
+        "insert into pending_days (step, user_id, day) select %s, %s, unnest(%s::date[]) on conflict do nothing",
+        [step, user_id, sorted(set(days))],
+    )
+
+
+def fetch(connection: psycopg.Connection, name: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """All rows of a statement of `include/sql/features`, as dictionaries."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(statement(name), parameters).fetchall()
+
+
+def replace_rows(
+    connection: psycopg.Connection,
+    table: str,
+    key: Sequence[str],
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    scope: Mapping[str, Any],
+    condition: LiteralString = "true",
+    **parameters: Any,
+) -> dict[str, int]:
+    """Make `rows` the content of `staging.<table>` within `scope`, touching only rows that differ.
+
+    :param key: the table's primary key.
+    :param columns: every column, in the order of the values in `rows`.
+    :param scope: column → value; a list means any of its values. Rows of the scope that are not in `rows` are deleted.
+    :param condition: narrows the scope further: SQL over the row `t`, with `parameters` bound by name.
+    :return: rows `written` and `removed`.
+    """
+    target, incoming = sql.Identifier("staging", table), sql.Identifier(f"incoming_{table}")
+
+    def names(prefix: str, chosen: Sequence[str]) -> sql.Composed:
+        return sql.SQL(", ").join(sql.Identifier(*filter(None, (prefix, column))) for column in chosen)
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            sql.SQL("create temp table {} (like {} including defaults) on commit drop").format(incoming, target)
+        )
+        with cursor.copy(sql.SQL("copy {} ({}) from stdin").format(incoming, names("", columns))) as copy:
+            for row in rows:
+                copy.write_row(row)
+        cursor.execute(sql.SQL("analyze {}").format(incoming))
+        in_scope = sql.SQL(" and ").join(
+            sql.SQL("t.{} = any({})" if isinstance(value, list) else "t.{} = {}").format(
+                sql.Identifier(column), sql.Placeholder(column)
+            )
+            for column, value in scope.items()
+        )
+        cursor.execute(
+            sql.SQL("delete from {} t where {} and {} and not exists (select from {} i where ({}) = ({}))").format(
+                target, in_scope, sql.SQL(condition), incoming, names("i", key), names("t", key)
+            ),
+            {**scope, **parameters},
+        )
+        removed = cursor.rowcount
+        values = [column for column in columns if column not in key]
+        cursor.execute(
+            sql.SQL(
+                "insert into {target} as t ({columns}) select {columns} from {incoming} on conflict ({key}) do update set"
+                " ({values}) = row({new}) where ({old}) is distinct from ({new})"
+            ).format(
+                target=target,
+                incoming=incoming,
+                columns=names("", columns),
+                key=names("", key),
+                values=names("", values),
+                new=names("excluded", values),
+                old=names("t", values),
+            )
+        )
+        written = cursor.rowcount
+        cursor.execute(sql.SQL("drop table {}").format(incoming))
+    return {"written": written, "removed": removed}
