@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+from collections.abc import Collection
 from pathlib import Path
 
 from include.local.state import StateError
@@ -23,7 +24,7 @@ def is_free(port: int) -> bool:
         return True
 
 
-def choose_port(service: str, not_these: set[int] = frozenset()) -> int:
+def choose_port(service: str, not_these: Collection[int] = ()) -> int:
     """The port of a service: what <SERVICE>_PORT says (0: any), else its default or the next free one above.
 
     :raises StateError: the port asked for is taken.

@@ -6,7 +6,7 @@ import shutil
 
 import psycopg
 from psycopg import sql
-from psycopg.rows import dict_row
+from psycopg.rows import DictRow, dict_row
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -32,7 +32,7 @@ def _table(title: str, *columns: str) -> Table:
     return table
 
 
-def _rows(connection: psycopg.Connection) -> Table:
+def _rows(connection: psycopg.Connection[DictRow]) -> Table:
     listeners = [row["user_id"] for row in connection.execute("select user_id from listeners order by user_id")]
     table = _table("Rows", "table")
     for listener in listeners:
@@ -55,11 +55,11 @@ def _rows(connection: psycopg.Connection) -> Table:
     return table
 
 
-def _counts(connection: psycopg.Connection, query: sql.Composable) -> dict[str, int]:
+def _counts(connection: psycopg.Connection[DictRow], query: sql.Composed) -> dict[str, int]:
     return {row["user_id"]: row["n"] for row in connection.execute(query)}
 
 
-def _personas(connection: psycopg.Connection) -> Table:
+def _personas(connection: psycopg.Connection[DictRow]) -> Table:
     table = _table("Personas", "listener", "persona", "of their time", "why")
     personas = connection.execute(
         "select user_id, label, share_of_time, explanation from ml.personas where is_active"
@@ -70,7 +70,7 @@ def _personas(connection: psycopg.Connection) -> Table:
     return table
 
 
-def _playlist(connection: psycopg.Connection) -> Table:
+def _playlist(connection: psycopg.Connection[DictRow]) -> Table:
     """The newest playlist, of the listener who plays most."""
     playlist = connection.execute(
         "select p.user_id, p.playlist_id, p.name, p.description, p.tracks from ml.playlists p"
@@ -93,7 +93,7 @@ def _playlist(connection: psycopg.Connection) -> Table:
     return table
 
 
-def _checks(connection: psycopg.Connection) -> Table:
+def _checks(connection: psycopg.Connection[DictRow]) -> Table:
     """The newest run's checks: counts, and each one that did not pass."""
     table = _table("Checks of the newest run", "scan", "outcome", "", "measured")
     newest = "run_id = (select run_id from qa_validation_results order by checked_at desc limit 1)"
