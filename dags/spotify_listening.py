@@ -80,15 +80,15 @@ START = "{{ params.start or dag_run.data_interval_start or '' }}"
 END = "{{ params.end or dag_run.data_interval_end or '' }}"
 
 SPOTIFY_WINDOW = Asset(
-    "spotify://recently-played",
+    uri="spotify://recently-played",
     name="spotify_recently_played",
     watchers=[AssetWatcher(name="spotify_window", trigger=WindowTrigger())],
 )
-RAW_EVENTS = Asset("postgres://listening/public/raw_listening_events", name="raw_listening_events")
-ANALYTICS = Asset("postgres://listening/analytics", name="analytics_tables")
-PERSONAS = Asset("postgres://listening/ml/personas", name="personas")
-PLAYLISTS = Asset("postgres://listening/ml/playlists", name="playlists")
-DASHBOARDS = Asset("marimo://dashboards", name="dashboards")
+RAW_EVENTS = Asset(uri="postgres://listening-db/listening/public/raw_listening_events", name="raw_listening_events")
+ANALYTICS = Asset(uri="postgres://listening-db/listening/analytics/analytics_listening_events", name="analytics_tables")
+PERSONAS = Asset(uri="postgres://listening-db/listening/ml/personas", name="personas")
+PLAYLISTS = Asset(uri="postgres://listening-db/listening/ml/playlists", name="playlists")
+DASHBOARDS = Asset(uri="marimo://dashboards", name="dashboards")
 
 
 @dag(
