@@ -1,0 +1,44 @@
+"""The analytics steps outside Airflow: for tests and benchmarks, statement by statement as SQLExecuteQueryOperator does."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import psycopg
+
+FOLDER = Path(__file__).parent
+
+STEPS = (
+    "listening_events",
+    "sessions",
+    "artist_stats",
+    "track_stats",
+    "album_stats",
+    "listening_clock",
+    "daily_trends",
+    "user_metrics",
+)
+
+
+@cache
+def statements(step: str) -> list[str]:
+    from airflow.providers.common.sql.hooks.sql import DbApiHook
+
+    return DbApiHook.split_sql_string((FOLDER / f"{step}.sql").read_text())
+
+
+def run_step(connection: psycopg.Connection, step: str, *, as_of: str, session_gap_minutes: int = 30) -> None:
+    """Run one step's file as one transaction.
+
+    :param as_of: the run's time, ISO 8601 with offset.
+    """
+    with connection.transaction():
+        for statement in statements(step):
+            connection.execute(statement, {"as_of": as_of, "session_gap_minutes": session_gap_minutes})
+
+
+def run_steps(connection: psycopg.Connection, *, as_of: str, session_gap_minutes: int = 30) -> None:
+    """Run all steps in the DAG's order."""
+    for step in STEPS:
+        run_step(connection, step, as_of=as_of, session_gap_minutes=session_gap_minutes)

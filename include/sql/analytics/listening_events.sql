@@ -1,0 +1,525 @@
+-- Raw rows become plays: one staging.listening_events row per real play, every other raw row in staging.excluded_events
+-- with its reason. Works on the marked days of each listener, widened to the silence around them, so that no decision
+-- inside depends on a row outside: whatever the order rows arrive in, the result is that of a full rebuild.
+-- Parameters: session_gap_minutes.
+
+select lock_marks();
+set local work_mem = '128MB';
+set local jit = off;
+
+create temp table marked_days on commit drop as
+select user_id, day from pending_days where step = 'listening_events';
+
+delete from pending_days where step = 'listening_events';
+
+analyze marked_days;
+
+-- The ranges to rebuild. 15 minutes of silence close a range: rows of one play end at most 2 minutes apart, and an
+-- estimated length looks back no further than that.
+create temp table ranges on commit drop as
+with recursive
+consecutive as (
+    select user_id, day, day - (row_number() over (partition by user_id order by day))::integer as island
+    from marked_days
+),
+windows as (
+    select
+        user_id,
+        min(day)::timestamp at time zone 'UTC' as low,
+        (max(day) + 1)::timestamp at time zone 'UTC' as high
+    from consecutive
+    group by user_id, island
+),
+-- rows synced on a marked day that were heard on another one
+moved as (
+    select r.user_id, stream_ended_at(r.payload, r.played_at) as ended_at
+    from windows w
+    join raw_listening_events r
+        on r.user_id = w.user_id and r.played_at >= w.low and r.played_at < w.high
+        and stream_ended_at(r.payload, r.played_at) <> r.played_at
+),
+seeds as (
+    select user_id, low, high from windows
+    union all
+    select user_id, ended_at, ended_at + interval '1 microsecond' from moved
+),
+downwards as (
+    select user_id, low, high from seeds
+    union all
+    select d.user_id, p.low, d.high
+    from downwards d
+    cross join lateral (
+        select least(
+            (
+                select min(r.played_at) from raw_listening_events r
+                where r.user_id = d.user_id and r.played_at >= d.low - interval '15 minutes' and r.played_at < d.low
+            ),
+            (
+                select min(stream_ended_at(r.payload, r.played_at)) from raw_listening_events r
+                where r.user_id = d.user_id
+                    and stream_ended_at(r.payload, r.played_at) <> r.played_at
+                    and stream_ended_at(r.payload, r.played_at) >= d.low - interval '15 minutes'
+                    and stream_ended_at(r.payload, r.played_at) < d.low
+            )
+        ) as low
+    ) p
+    where p.low is not null
+),
+upwards as (
+    select user_id, min(low) as low, high from downwards group by user_id, high
+    union all
+    select u.user_id, u.low, p.high + interval '1 microsecond'
+    from upwards u
+    cross join lateral (
+        select greatest(
+            (
+                select max(r.played_at) from raw_listening_events r
+                where r.user_id = u.user_id and r.played_at >= u.high and r.played_at < u.high + interval '15 minutes'
+            ),
+            (
+                select max(stream_ended_at(r.payload, r.played_at)) from raw_listening_events r
+                where r.user_id = u.user_id
+                    and stream_ended_at(r.payload, r.played_at) <> r.played_at
+                    and stream_ended_at(r.payload, r.played_at) >= u.high
+                    and stream_ended_at(r.payload, r.played_at) < u.high + interval '15 minutes'
+            )
+        ) as high
+    ) p
+    where p.high is not null
+),
+merged as (
+    select user_id, unnest(range_agg(tstzrange(low, high))) as range from upwards group by user_id
+)
+select user_id, lower(range) as low, upper(range) as high from merged;
+
+analyze ranges;
+
+-- Every raw row of the ranges, read once, in one shape whatever its source. rank: whose word counts for the same play.
+create temp table candidates on commit drop as
+with
+raw as (
+    select r.*, r.played_at as ended_at
+    from ranges g
+    join raw_listening_events r
+        on r.user_id = g.user_id and r.played_at >= g.low and r.played_at < g.high
+    where not stream_ended_at(r.payload, r.played_at) <> r.played_at
+    union all
+    select r.*, stream_ended_at(r.payload, r.played_at)
+    from ranges g
+    join raw_listening_events r
+        on r.user_id = g.user_id
+        and stream_ended_at(r.payload, r.played_at) <> r.played_at
+        and stream_ended_at(r.payload, r.played_at) >= g.low
+        and stream_ended_at(r.payload, r.played_at) < g.high
+),
+read as (
+    select
+        r.user_id,
+        r.source,
+        r.event_key,
+        r.item_type,
+        r.track_id,
+        r.ended_at,
+        r.ingested_at,
+        r.source = 'api' as is_api,
+        case r.source when 'extended_history' then 1 when 'account_history' then 2 else 3 end as rank,
+        case r.source
+            when 'api' then p.track ->> 'name'
+            when 'account_history' then p."trackName"
+            else p.master_metadata_track_name
+        end as track_name,
+        case r.source
+            when 'api' then p.track #>> '{artists,0,name}'
+            when 'account_history' then p."artistName"
+            else p.master_metadata_album_artist_name
+        end as artist_name,
+        case r.source
+            when 'api' then p.track #>> '{album,name}'
+            else p.master_metadata_album_album_name
+        end as album_name,
+        p.track #>> '{external_ids,isrc}' as isrc,
+        p.platform,
+        nullif(p.reason_start, '') as reason_start,
+        nullif(p.reason_end, '') as reason_end,
+        coalesce(p.skipped in ('true', '1', '1.0'), false)
+            or coalesce(p.reason_end in ('backbtn', 'fwdbtn', 'endplay', 'unknown'), false) as skipped,
+        p.shuffle in ('true', '1', '1.0') as shuffle,
+        p.offline in ('true', '1', '1.0') as offline,
+        p.incognito_mode in ('true', '1', '1.0') as incognito,
+        case r.source
+            when 'api' then p.track -> 'duration_ms'
+            when 'account_history' then p."msPlayed"
+            else p.ms_played
+        end as ms
+    from raw r
+    cross join lateral jsonb_to_record(
+        case when jsonb_typeof(r.payload) = 'object' then r.payload else '{}' end
+    ) as p (
+        ms_played jsonb, "msPlayed" jsonb, track jsonb, "trackName" text, "artistName" text,
+        master_metadata_track_name text, master_metadata_album_artist_name text, master_metadata_album_album_name text,
+        platform text, reason_start text, reason_end text, skipped text, shuffle text, offline text, incognito_mode text
+    )
+),
+measured as (
+    select r.*, case when jsonb_typeof(r.ms) = 'number' then round(r.ms::numeric) end as ms_known from read r
+)
+select
+    m.user_id,
+    m.source,
+    m.event_key,
+    m.track_id,
+    m.ended_at,
+    m.is_api,
+    m.rank,
+    coalesce(nullif(m.track_name, ''), 'Unknown track') as track_name,
+    coalesce(nullif(m.artist_name, ''), 'Unknown artist') as artist_name,
+    nullif(m.album_name, '') as album_name,
+    case when m.is_api then m.isrc when m.rank = 1 then t.isrc end as isrc,
+    m.platform,
+    m.reason_start,
+    m.reason_end,
+    m.skipped,
+    m.shuffle,
+    m.offline,
+    m.incognito,
+    case when coalesce(m.ms_known, 0) between 0 and 86400000 then coalesce(m.ms_known, 0)::integer end as ms_known,
+    m.is_api or m.ms_known is null as is_estimated,
+    case
+        when q.event_key is not null then 'quarantined'
+        -- Spotify opened in October 2008; nobody heard tomorrow
+        when m.ended_at < timestamptz '2008-10-01 00:00:00Z' or m.ended_at > m.ingested_at + interval '1 day'
+            then 'impossible_timestamp'
+        when m.ms_known not between 0 and 86400000 then 'impossible_duration'
+        when m.item_type = 'episode' then 'podcast_episode'
+        when m.item_type in ('audiobook', 'video') then m.item_type
+        when m.source = 'account_history' or m.item_type = 'local' then
+            case when coalesce(m.track_name, '') = '' or coalesce(m.artist_name, '') = '' then 'missing_track_id' end
+        when m.track_id is null then 'missing_track_id'
+    end as reason
+from measured m
+left join raw_quarantine q using (user_id, source, event_key)
+left join tracks t on m.rank = 1 and t.track_id = m.track_id;
+
+-- A row that was on for 0 ms was not heard. It keeps its reason if it has one.
+update candidates set reason = 'no_playback' where reason is null and ms_known = 0 and not is_estimated;
+
+analyze candidates;
+
+-- Reconciliation, across sources only, one to one, nearest first (within a rule; the lower rule goes first). First account
+-- data gives way to the extended history, then the API's rows to both.
+create temp table pairs (
+    user_id text not null,
+    giving_way uuid not null,
+    standing uuid not null,
+    rule smallint not null,
+    distance interval not null,
+    tie_break bigint not null
+) on commit drop;
+create temp table same_plays (user_id text not null, giving_way uuid not null, standing uuid not null) on commit drop;
+
+-- Account data knows minutes, so 'same minute, give or take one'; the same length tells replays in a minute apart.
+insert into pairs
+with
+plays as (
+    select
+        user_id, event_key, rank, ms_known, date_trunc('minute', ended_at, 'UTC') as minute,
+        name_track_id(artist_name, track_name) as name_id
+    from candidates
+    where reason is null and rank < 3 and user_id in (select user_id from candidates where rank = 2)
+),
+neighbours as (
+    select *, minute + shift * interval '1 minute' as near_minute from plays, generate_series(-1, 1) shift where rank = 2
+)
+select a.user_id, a.event_key, e.event_key, 1, greatest(a.minute - e.minute, e.minute - a.minute), abs(a.ms_known - e.ms_known)
+from neighbours a
+join plays e on e.rank = 1 and e.user_id = a.user_id and e.minute = a.near_minute and e.name_id = a.name_id;
+
+select staging.match_nearest();
+
+-- The API's played_at is usually the end of a play (rule 1), sometimes its start (rule 2, for plays of up to 14 minutes, so
+-- that both ends lie within one range). The same track is the same id, else the same ISRC, else the same artist and
+-- title unless the ISRCs say otherwise.
+insert into pairs
+with
+plays as (
+    select c.*, name_track_id(c.artist_name, c.track_name) as name_id
+    from candidates c
+    where c.reason is null and c.user_id in (select user_id from candidates where is_api)
+        and not exists (select from same_plays s where s.user_id = c.user_id and s.giving_way = c.event_key)
+),
+neighbours as (
+    select *, date_trunc('minute', ended_at, 'UTC') + shift * interval '1 minute' as near_minute
+    from plays, generate_series(-1, 1) shift
+    where is_api
+),
+moments as (
+    select *, 1 as rule, ended_at as moment from plays where not is_api
+    union all
+    select *, 2, ended_at - ms_known * interval '1 millisecond' from plays where not is_api and ms_known between 1 and 840000
+),
+near as (
+    select
+        a.user_id,
+        a.event_key as giving_way,
+        e.event_key as standing,
+        e.rule,
+        e.rank,
+        case
+            when e.rank = 1 then greatest(a.ended_at - e.moment, e.moment - a.ended_at)
+            else greatest(
+                date_trunc('minute', a.ended_at, 'UTC') - date_trunc('minute', e.moment, 'UTC'),
+                date_trunc('minute', e.moment, 'UTC') - date_trunc('minute', a.ended_at, 'UTC')
+            )
+        end as distance,
+        case
+            when a.track_id = e.track_id then 0
+            when a.isrc = e.isrc then 1
+            when a.name_id = e.name_id and (a.isrc is null or e.isrc is null) then 2
+        end as likeness
+    from neighbours a
+    join moments e on e.user_id = a.user_id and date_trunc('minute', e.moment, 'UTC') = a.near_minute
+)
+select user_id, giving_way, standing, rule, distance, likeness
+from near
+where likeness is not null and distance <= interval '60 seconds';
+
+select staging.match_nearest();
+
+analyze same_plays;
+
+-- The plays, with the length of API rows estimated: the track's, but not back over the end of what was on before (looked
+-- for 15 minutes back), and at least the 30 s without which Spotify does not list a play.
+create temp table plays on commit drop as
+with
+heard as (
+    select c.*, lag(c.ended_at) over (partition by c.user_id order by c.ended_at, c.event_key) as previous_ended_at
+    from candidates c
+    where c.reason is null or (c.reason in ('podcast_episode', 'audiobook', 'video') and c.ms_known > 0)
+),
+estimated as (
+    select
+        h.*,
+        case
+            when h.is_api and h.ended_at - h.previous_ended_at <= interval '15 minutes' then least(
+                h.ms_known,
+                greatest(30000, (extract(epoch from h.ended_at - h.previous_ended_at) * 1000)::integer)
+            )
+            else h.ms_known
+        end as ms_played
+    from heard h
+    where h.reason is null
+        and not exists (select from same_plays s where s.user_id = h.user_id and s.giving_way = h.event_key)
+)
+select e.*, e.ended_at - e.ms_played * interval '1 millisecond' as started_at from estimated e;
+
+create temp table zones on commit drop as
+select user_id, '-infinity'::timestamptz as valid_from, time_zone from listeners
+union all
+select user_id, valid_from, time_zone from listener_time_zones;
+
+create temp table new_events on commit drop as
+with
+periods as (
+    select
+        user_id, time_zone, valid_from,
+        lead(valid_from, 1, 'infinity') over (partition by user_id order by valid_from) as valid_to
+    from zones
+),
+local as (
+    select p.*, coalesce(z.time_zone, 'UTC') as time_zone
+    from plays p
+    left join periods z on z.user_id = p.user_id and p.started_at >= z.valid_from and p.started_at < z.valid_to
+),
+-- session ids as far as these ranges show; sessions.sql has the last word and finds little to correct
+begun as (
+    select
+        l.*,
+        case
+            when l.started_at - lag(l.ended_at) over listener <= %(session_gap_minutes)s * interval '1 minute' then null
+            else (extract(epoch from l.started_at) * 1000)::bigint
+        end as begun_session
+    from local l
+    window listener as (partition by l.user_id order by l.ended_at, l.event_key)
+)
+select
+    b.user_id,
+    b.event_key as event_id,
+    b.source,
+    case when b.track_id is null or b.rank = 2 then name_track_id(b.artist_name, b.track_name) else b.track_id end as track_id,
+    max(b.begun_session) over (partition by b.user_id order by b.ended_at, b.event_key) as session_id,
+    b.track_name,
+    b.artist_name,
+    b.album_name,
+    b.platform,
+    b.reason_start,
+    b.reason_end,
+    b.time_zone,
+    b.ms_played,
+    b.is_estimated as ms_played_is_estimated,
+    b.skipped,
+    b.shuffle,
+    b.offline,
+    b.incognito,
+    b.ended_at as played_at,
+    b.started_at,
+    b.started_at at time zone b.time_zone as local_started_at,
+    (b.started_at at time zone b.time_zone)::date as local_date
+from begun b;
+
+analyze new_events;
+
+-- What names mean, brought up to date by the difference between these ranges' plays as they were and as they are.
+create temp table changed_names on commit drop as
+with
+counted as (
+    select user_id, artist_name, track_name, track_id, count(*) as plays
+    from new_events
+    where source <> 'account_history' and track_id not like 'name:%%'
+    group by user_id, artist_name, track_name, track_id
+    union all
+    select e.user_id, e.artist_name, e.track_name, e.track_id, -count(*)
+    from ranges g
+    join staging.listening_events e
+        on e.user_id = g.user_id and e.played_at >= g.low and e.played_at < g.high
+    where e.source <> 'account_history' and e.track_id not like 'name:%%'
+    group by e.user_id, e.artist_name, e.track_name, e.track_id
+)
+select user_id, name_track_id(artist_name, track_name) as name_id, track_id, sum(plays)::integer as plays
+from counted
+group by user_id, name_track_id(artist_name, track_name), track_id
+having sum(plays) <> 0;
+
+analyze changed_names;
+
+insert into staging.track_names as n (user_id, name_id, track_id, plays)
+select user_id, name_id, track_id, plays from changed_names
+on conflict (user_id, name_id, track_id) do update set plays = n.plays + excluded.plays;
+
+delete from staging.track_names n
+using changed_names c
+where n.user_id = c.user_id and n.name_id = c.name_id and n.track_id = c.track_id and n.plays = 0;
+
+update new_events e
+set track_id = n.track_id
+from (
+    select
+        a.user_id, a.name_id,
+        (
+            select min(k.track_id collate "C") from staging.track_names k
+            where k.user_id = a.user_id and k.name_id = a.name_id
+        ) as track_id
+    from (select distinct user_id, track_id as name_id from new_events where source = 'account_history') a
+) n
+where e.source = 'account_history' and n.user_id = e.user_id and n.name_id = e.track_id and n.track_id is not null;
+
+-- Only what differs is written.
+create temp table changed_days (user_id text not null, local_date date not null) on commit drop;
+
+with
+gone as (
+    delete from staging.listening_events e
+    using ranges g
+    where e.user_id = g.user_id and e.played_at >= g.low and e.played_at < g.high
+        and not exists (
+            select from new_events n
+            where n.user_id = e.user_id and n.event_id = e.event_id
+                and (
+                    n.source, n.track_id, n.track_name, n.artist_name, n.album_name, n.platform, n.reason_start,
+                    n.reason_end, n.time_zone, n.ms_played, n.ms_played_is_estimated, n.skipped, n.shuffle, n.offline,
+                    n.incognito, n.played_at, n.started_at, n.local_started_at
+                ) is not distinct from (
+                    e.source, e.track_id, e.track_name, e.artist_name, e.album_name, e.platform, e.reason_start,
+                    e.reason_end, e.time_zone, e.ms_played, e.ms_played_is_estimated, e.skipped, e.shuffle, e.offline,
+                    e.incognito, e.played_at, e.started_at, e.local_started_at
+                )
+        )
+    returning e.user_id, e.local_date
+)
+insert into changed_days select distinct user_id, local_date from gone;
+
+with
+added as (
+    insert into staging.listening_events (
+        user_id, event_id, source, track_id, session_id, track_name, artist_name, album_name, platform, reason_start,
+        reason_end, time_zone, ms_played, ms_played_is_estimated, skipped, shuffle, offline, incognito, played_at,
+        started_at, local_started_at, local_date
+    )
+    select
+        n.user_id, n.event_id, n.source, n.track_id, n.session_id, n.track_name, n.artist_name, n.album_name, n.platform,
+        n.reason_start, n.reason_end, n.time_zone, n.ms_played, n.ms_played_is_estimated, n.skipped, n.shuffle, n.offline,
+        n.incognito, n.played_at, n.started_at, n.local_started_at, n.local_date
+    from new_events n
+    where not exists (
+        select from staging.listening_events e where e.user_id = n.user_id and e.event_id = n.event_id
+    )
+    returning user_id, local_date
+)
+insert into changed_days select distinct user_id, local_date from added;
+
+-- Account plays elsewhere in the history whose name now means another track.
+with
+renamed as (
+    update staging.listening_events e
+    set track_id = coalesce(
+        (
+            select min(n.track_id collate "C") from staging.track_names n
+            where n.user_id = c.user_id and n.name_id = c.name_id
+        ),
+        c.name_id
+    )
+    from (select distinct user_id, name_id from changed_names) c
+    where e.source = 'account_history' and e.user_id = c.user_id
+        and name_track_id(e.artist_name, e.track_name) = c.name_id
+        and e.track_id <> coalesce(
+            (
+                select min(n.track_id collate "C") from staging.track_names n
+                where n.user_id = c.user_id and n.name_id = c.name_id
+            ),
+            c.name_id
+        )
+    returning e.user_id, e.local_date
+)
+insert into changed_days select distinct user_id, local_date from renamed;
+
+create temp table new_excluded on commit drop as
+select
+    c.user_id,
+    c.source,
+    c.event_key,
+    coalesce(c.reason, 'same_play_as_export') as reason,
+    s.standing as kept_event_id,
+    c.ended_at as played_at,
+    (c.ended_at at time zone 'UTC')::date as utc_date
+from candidates c
+left join same_plays s on s.user_id = c.user_id and s.giving_way = c.event_key
+where c.reason is not null or s.standing is not null;
+
+delete from staging.excluded_events e
+using ranges g
+where e.user_id = g.user_id
+    and e.utc_date between (g.low at time zone 'UTC')::date and (g.high at time zone 'UTC')::date
+    and e.played_at >= g.low and e.played_at < g.high
+    and not exists (
+        select from new_excluded n
+        where n.user_id = e.user_id and n.source = e.source and n.event_key = e.event_key
+            and (n.reason, n.kept_event_id) is not distinct from (e.reason, e.kept_event_id)
+    );
+
+insert into staging.excluded_events (user_id, source, event_key, reason, kept_event_id, played_at, utc_date)
+select n.user_id, n.source, n.event_key, n.reason, n.kept_event_id, n.played_at, n.utc_date
+from new_excluded n
+where not exists (
+    select from staging.excluded_events e
+    where e.user_id = n.user_id and e.source = n.source and e.event_key = n.event_key
+);
+
+insert into pending_days (step, user_id, day)
+select distinct s.step, c.user_id, c.local_date
+from changed_days c
+cross join (
+    values ('sessions'), ('artist_stats'), ('track_stats'), ('album_stats'), ('listening_clock'), ('daily_trends'),
+        ('user_metrics')
+) s (step)
+on conflict do nothing;
+
+select staging.refresh_statistics('listening_events', (select count(*) from new_events));

@@ -1,0 +1,148 @@
+-- One row per listener: totals, and the 28 local days up to as_of. Lifetime totals are added up again for marked listeners
+-- only; the window moves on for everybody. as_of never goes back: of a backfill and the daily run, the later day stands.
+-- Parameters: as_of.
+
+select lock_marks();
+set local work_mem = '128MB';
+set local jit = off;
+
+create temp table marked_listeners on commit drop as
+select distinct user_id from pending_days where step = 'user_metrics';
+
+delete from pending_days where step = 'user_metrics';
+
+create temp table new_metrics on commit drop as
+with
+listeners as (
+    select user_id, true as is_marked from marked_listeners
+    union all
+    select user_id, false from staging.analytics_user_metrics
+    where user_id not in (select user_id from marked_listeners)
+),
+dated as (
+    select
+        l.user_id,
+        l.is_marked,
+        greatest(
+            (%(as_of)s::timestamptz at time zone coalesce(
+                (
+                    select z.time_zone from public.listener_time_zones z
+                    where z.user_id = l.user_id and z.valid_from <= %(as_of)s::timestamptz
+                    order by z.valid_from desc limit 1
+                ),
+                p.time_zone,
+                'UTC'
+            ))::date,
+            o.as_of
+        ) as as_of
+    from listeners l
+    left join public.listeners p using (user_id)
+    left join staging.analytics_user_metrics o using (user_id)
+),
+totals as (
+    select
+        d.user_id,
+        sum(t.plays)::integer as plays,
+        sum(t.sessions)::integer as sessions,
+        count(*)::integer as active_days,
+        sum(t.new_tracks)::integer as unique_tracks,
+        sum(t.new_artists)::integer as unique_artists,
+        sum(t.skips)::integer as skips,
+        max(t.streak_days) as longest_streak_days,
+        sum(t.ms_played)::bigint as ms_played,
+        (select min(e.played_at) from staging.listening_events e where e.user_id = d.user_id) as first_played_at,
+        (select max(e.played_at) from staging.listening_events e where e.user_id = d.user_id) as last_played_at
+    from dated d
+    join staging.daily_trends t using (user_id)
+    where d.is_marked
+    group by d.user_id
+    union all
+    select
+        o.user_id, o.plays, o.sessions, o.active_days, o.unique_tracks, o.unique_artists, o.skips, o.longest_streak_days,
+        o.ms_played, o.first_played_at, o.last_played_at
+    from dated d
+    join staging.analytics_user_metrics o using (user_id)
+    where not d.is_marked
+),
+recent_days as (
+    select
+        d.user_id,
+        sum(t.plays)::integer as plays,
+        sum(t.ms_played)::bigint as ms_played,
+        max(t.streak_days) filter (where t.local_date = d.as_of) as streak_today,
+        max(t.streak_days) filter (where t.local_date = d.as_of - 1) as streak_yesterday
+    from dated d
+    join staging.daily_trends t on t.user_id = d.user_id and t.local_date between d.as_of - 27 and d.as_of
+    group by d.user_id
+),
+recent_artists as (
+    select user_id, artist_name, sum(plays) as plays
+    from (
+        select a.user_id, a.artist_name, a.plays
+        from dated d
+        join staging.artist_days a on a.user_id = d.user_id and a.local_date between d.as_of - 27 and d.as_of
+    ) days
+    group by user_id, artist_name
+),
+diversity as (
+    select
+        user_id,
+        1 - sum(plays * plays)::double precision / (sum(plays)::double precision ^ 2) as artist_diversity
+    from recent_artists
+    group by user_id
+)
+select
+    t.user_id,
+    d.as_of,
+    t.plays,
+    t.sessions,
+    t.active_days,
+    t.unique_tracks,
+    t.unique_artists,
+    t.skips,
+    coalesce(r.streak_today, r.streak_yesterday, 0) as current_streak_days,
+    t.longest_streak_days,
+    t.ms_played,
+    coalesce(r.ms_played, 0) as ms_played_28d,
+    coalesce(r.plays, 0) as plays_28d,
+    coalesce(v.artist_diversity, 0) as artist_diversity_28d,
+    coalesce(t.ms_played::double precision / nullif(t.sessions, 0), 0) as mean_session_ms,
+    t.first_played_at,
+    t.last_played_at
+from totals t
+join dated d using (user_id)
+left join recent_days r using (user_id)
+left join diversity v using (user_id);
+
+-- A listener without plays has no row.
+delete from staging.analytics_user_metrics o
+where not exists (select from new_metrics n where n.user_id = o.user_id);
+
+insert into staging.analytics_user_metrics as o (
+    user_id, as_of, plays, sessions, active_days, unique_tracks, unique_artists, skips, current_streak_days,
+    longest_streak_days, ms_played, ms_played_28d, plays_28d, artist_diversity_28d, mean_session_ms, first_played_at,
+    last_played_at
+)
+select
+    user_id, as_of, plays, sessions, active_days, unique_tracks, unique_artists, skips, current_streak_days,
+    longest_streak_days, ms_played, ms_played_28d, plays_28d, artist_diversity_28d, mean_session_ms, first_played_at,
+    last_played_at
+from new_metrics
+on conflict (user_id) do update set
+    as_of = excluded.as_of,
+    plays = excluded.plays,
+    sessions = excluded.sessions,
+    active_days = excluded.active_days,
+    unique_tracks = excluded.unique_tracks,
+    unique_artists = excluded.unique_artists,
+    skips = excluded.skips,
+    current_streak_days = excluded.current_streak_days,
+    longest_streak_days = excluded.longest_streak_days,
+    ms_played = excluded.ms_played,
+    ms_played_28d = excluded.ms_played_28d,
+    plays_28d = excluded.plays_28d,
+    artist_diversity_28d = excluded.artist_diversity_28d,
+    mean_session_ms = excluded.mean_session_ms,
+    first_played_at = excluded.first_played_at,
+    last_played_at = excluded.last_played_at
+where o.* is distinct from excluded.*;

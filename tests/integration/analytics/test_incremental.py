@@ -1,0 +1,146 @@
+"""Whatever the order and the portions in which rows arrive, the tables equal a full rebuild, row for row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.integration.analytics.raw_rows import AS_OF, BEGIN, account, api, extended, insert
+
+from include.sql.analytics import run_steps
+
+TABLES = {
+    "listening_events": "user_id, event_id",
+    "excluded_events": "user_id, source, event_key",
+    "listening_sessions": "user_id, session_id",
+    "artist_days": "user_id, local_date, artist_name",
+    "artist_totals": "user_id, artist_name",
+    "track_days": "user_id, local_date, track_id",
+    "track_totals": "user_id, track_id",
+    "album_days": "user_id, local_date, artist_name, album_name",
+    "album_totals": "user_id, artist_name, album_name",
+    "listening_hours": "user_id, local_date, hour",
+    "daily_trends": "user_id, local_date",
+    "analytics_user_metrics": "user_id",
+    "track_names": "user_id, name_id, track_id",
+}
+ZONES = ["Europe/Berlin", "America/New_York", "Asia/Tokyo", "Pacific/Kiritimati", "Pacific/Pago_Pago"]
+
+
+def content(connection: psycopg.Connection, schema: str = "staging") -> dict[str, list[tuple]]:
+    return {
+        table: connection.execute(f"select * from {schema}.{table} order by {key}").fetchall()  # noqa: S608
+        for table, key in TABLES.items()
+        if schema == "staging" or table != "track_names"
+    }
+
+
+# Times cluster around a few moments, so that plays meet, touch and chain; ends are dense around the day's edges and
+# around the switch to summer time on 29 March 2026.
+moments = st.builds(
+    lambda day, minute, second: BEGIN + timedelta(days=day, minutes=minute, seconds=second),
+    day=st.sampled_from([0, 0, 1, 2, 40, 82, 83]),
+    minute=st.sampled_from([0, 1, 3, 4, 20, 33, 34, 60, 90, 600, 780, 830, 840, 842]),
+    second=st.integers(-70, 70),
+)
+tracks = st.sampled_from(["a", "ab", "b", "c"])
+lengths = st.sampled_from([0, 5_000, 30_000, 200_000, 2_400_000, 30_000_000])
+rows = st.one_of(
+    st.builds(extended, moments, tracks, ms=lengths, skipped=st.booleans()),
+    st.builds(
+        lambda heard, late, track: extended(
+            heard + late, track, offline=True, offline_timestamp=int((heard - timedelta(seconds=200)).timestamp())
+        ),
+        moments,
+        st.sampled_from([timedelta(minutes=2), timedelta(days=1, hours=3), timedelta(days=20)]),
+        tracks,
+    ),
+    st.builds(extended, moments, tracks, item_type=st.sampled_from(["episode", "video"])),
+    # one recording under two names for its id, and one name for two ids
+    st.builds(api, moments, tracks, isrc=st.sampled_from([None, "DE1"]), duration_ms=st.sampled_from([60_000, 900_000])),
+    st.builds(extended, moments, st.just("d"), title=st.just("title a"), artist=st.just("artist a")),
+    st.builds(account, moments, tracks, ms=lengths),
+)
+zone_changes = st.tuples(st.just("zone"), st.sampled_from(ZONES), st.one_of(st.none(), moments))
+quarantines = st.tuples(st.just("quarantine"), st.integers(0, 30))
+isrcs = st.tuples(st.just("isrc"), tracks)
+histories = st.lists(
+    st.one_of(st.lists(rows, min_size=1, max_size=8), zone_changes, quarantines, isrcs), min_size=2, max_size=7
+)
+
+
+def play_back(connection: psycopg.Connection, step) -> None:
+    match step:
+        case ("zone", zone, None):
+            connection.execute("update listeners set time_zone = %s where user_id = 'ada'", [zone])
+        case ("zone", zone, since):
+            connection.execute(
+                "insert into listener_time_zones values ('ada', %s, %s) on conflict (user_id, valid_from)"
+                " do update set time_zone = excluded.time_zone",
+                [since, zone],
+            )
+        case ("quarantine", number):
+            connection.execute(
+                "insert into raw_quarantine (user_id, source, event_key, reason) select user_id, source, event_key, 'test'"
+                " from raw_listening_events order by played_at, event_key offset %s limit 1 on conflict do nothing",
+                [number],
+            )
+        case ("isrc", track):
+            connection.execute(
+                "insert into tracks (track_id, track_name, artist_name, isrc, payload) values (%s, 't', 'a', 'DE1', '{}')"
+                " on conflict do nothing",
+                [track],
+            )
+        case list():
+            insert(connection, step)
+    connection.commit()
+
+
+@pytest.fixture
+def cleared(owner_conninfo: str) -> Iterator[psycopg.Connection]:
+    """A connection as owner, who may empty raw between examples."""
+    with psycopg.connect(owner_conninfo) as connection:
+        yield connection
+
+
+def empty(connection: psycopg.Connection, *, raw: bool) -> None:
+    staging = connection.execute("select string_agg(format('staging.%I', table_name), ', ') from staging.published_tables")
+    connection.execute(f"truncate {staging.fetchone()[0]}, staging.track_names, pending_days")
+    if raw:
+        connection.execute("alter table raw_listening_events disable trigger append_only")
+        connection.execute(
+            "truncate raw_listening_events, raw_quarantine, tracks, listeners, listener_time_zones, pending_days"
+        )
+        connection.execute("alter table raw_listening_events enable trigger append_only")
+        connection.execute("insert into listeners (user_id, display_name, time_zone) values ('ada', 'Ada', 'Europe/Berlin')")
+    connection.commit()
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(history=histories, rebuilt_after=st.sets(st.integers(0, 6)))
+def test_incremental_equals_full_rebuild(cleared, history, rebuilt_after):
+    empty(cleared, raw=True)
+    for number, step in enumerate(history):
+        play_back(cleared, step)
+        if number in rebuilt_after:
+            run_steps(cleared, as_of=AS_OF)
+    run_steps(cleared, as_of=AS_OF)
+    incremental = content(cleared)
+
+    empty(cleared, raw=False)
+    cleared.execute(
+        "insert into pending_days select distinct 'listening_events', user_id, (played_at at time zone 'UTC')::date"
+        " from raw_listening_events"
+    )
+    cleared.commit()
+    run_steps(cleared, as_of=AS_OF)
+    rebuilt = content(cleared)
+    for table in TABLES:
+        assert incremental[table] == rebuilt[table], table
+
+    (raw,) = cleared.execute("select count(*) from raw_listening_events").fetchone()
+    assert raw == len(incremental["listening_events"]) + len(incremental["excluded_events"])
