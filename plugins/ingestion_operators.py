@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -163,6 +165,62 @@ class ImportStreamingHistoryOperator(BaseOperator):
                 now=datetime.now(UTC),
                 keep_ip_addresses=self.keep_ip_addresses,
             )
+
+
+class FetchAudioFeaturesOperator(BaseOperator):
+    """Fills metadata of tracks and artists and their audio features, best effort: it never fails, whatever happens.
+
+    Metadata: single reads within a daily budget an account. Audio features: Spotify where the app still may, else
+    ReccoBeats. Returns counts by kind.
+
+    :param postgres_conn_id: the listening database.
+    """
+
+    ui_color = "#dfe3f3"
+
+    def __init__(self, *, postgres_conn_id: str = "listening_db", **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.postgres_conn_id = postgres_conn_id
+
+    def execute(self, context: Context) -> dict[str, int]:
+        done: Counter[str] = Counter()
+        try:
+            with _connect(self.postgres_conn_id) as connection:
+                self._fetch(connection, done)
+        except Exception:
+            self.log.warning("Metadata and audio features: stopped by an error; the next run goes on", exc_info=True)
+        self.log.info("Fetched: %s", ", ".join(f"{count} {kind}" for kind, count in sorted(done.items())) or "nothing")
+        return dict(done)
+
+    def _fetch(self, connection: psycopg.Connection, done: Counter[str]) -> None:
+        from spotify_hook import SpotifyHook
+
+        from include.ingestion.audio_features import RECCOBEATS_URL, fetch_audio_features, may_ask_spotify
+        from include.ingestion.errors import SpotifyError
+        from include.ingestion.metadata import fetch_metadata
+        from include.ingestion.recently_played import quota_returns_at
+        from include.ingestion.statements import statement
+
+        now = datetime.now(UTC)
+        accounts = connection.execute(statement("list_accounts"), {"user_ids": []}).fetchall()
+        client = None
+        for user_id, connection_id in accounts:
+            retry_at = quota_returns_at(connection, user_id)
+            if retry_at is not None and retry_at > now:
+                continue
+            try:
+                client = SpotifyHook(connection_id, postgres_conn_id=self.postgres_conn_id).get_conn()
+                done.update(fetch_metadata(connection, client, user_id, now=now))
+            except SpotifyError as error:
+                self.log.info("%s: %s", user_id, error)
+        done.update(
+            fetch_audio_features(
+                connection,
+                client if may_ask_spotify(connection, now=now) else None,
+                now=now,
+                reccobeats_url=os.environ.get("RECCOBEATS_URL") or RECCOBEATS_URL,
+            )
+        )
 
 
 class IngestionFailedOperator(BaseOperator):

@@ -13,6 +13,7 @@ from psycopg.types.json import Jsonb
 
 from include.ingestion.errors import QuotaExceeded, SpotifyError
 from include.ingestion.event_key import event_key
+from include.ingestion.metadata import store_tracks
 from include.ingestion.spotify_client import WINDOW
 from include.ingestion.statements import statement
 
@@ -23,6 +24,7 @@ PIPELINE = "recently_played"
 SOURCE = "api"
 OVERLAP = timedelta(hours=2)  # Spotify shows some plays late, behind newer ones
 MOST_PAGES = 5
+SETTLED_PLAYS = 12
 SCOPE = "user-read-recently-played"
 AUTHORIZATION_LASTS = timedelta(days=182)
 WARN_AFTER = timedelta(days=150)
@@ -53,7 +55,7 @@ class Window:
     unreadable: Counter[str] = field(default_factory=Counter)
 
 
-def read_window(client: SpotifyClient, known_until: datetime | None) -> Window:
+def read_window(client: SpotifyClient, known_until: datetime | None, pages: int = MOST_PAGES) -> Window:
     """All plays that Spotify still shows, as far back as two hours before the newest known one, in 50s.
 
     The first page carries no cursor: it is the whole window anyway, so plays that Spotify fills in late are met however
@@ -62,7 +64,7 @@ def read_window(client: SpotifyClient, known_until: datetime | None) -> Window:
     window = Window()
     before_ms: int | None = None
     shown = 0
-    for _ in range(MOST_PAGES):
+    for _ in range(pages):
         page = client.recently_played(before_ms)
         shown += len(page["items"])
         for item in page["items"]:
@@ -120,12 +122,14 @@ def store_window(
 ) -> Stored:
     """Store the window's new plays, the state, the marks and a gap if there is one, and commit: all or nothing.
 
-    A gap: Spotify showed a full window whose oldest play is newer than the newest play known before, so what happened
-    between the two is lost here, until an export covers it.
+    A gap: Spotify showed a full window that does not reach back to the plays stored before, so what happened in between
+    is lost here, until an export covers it. "Reach back" means by SETTLED_PLAYS: plays that Spotify shows late stand
+    behind newer ones, so with less in common some may have come and gone unseen. The gap then starts at the oldest play
+    that they may stand behind.
     """
     plays = window.plays
     with connection.transaction():
-        known_until = newest_known(connection, user_id)
+        settled_until = _settled_until(connection, user_id)
         row = connection.execute(
             statement("insert_raw_events"),
             {
@@ -140,11 +144,13 @@ def store_window(
             },
         ).fetchone()
         assert row is not None
+        store_tracks(connection, (play.payload["track"] for play in plays))
         newest = max((play.played_at for play in plays), default=None)
         oldest = min((play.played_at for play in plays), default=None)
         gap = None
-        if window.is_full and known_until is not None and oldest is not None and oldest > known_until:
-            gap = (known_until, oldest)
+        in_common = len(plays) - row[0]
+        if window.is_full and in_common < SETTLED_PLAYS and settled_until and oldest and oldest > settled_until:
+            gap = (settled_until, oldest)
             connection.execute(
                 statement("record_gap"),
                 {"user_id": user_id, "gap_start": gap[0], "gap_end": gap[1], "run_id": run_id},
@@ -184,6 +190,15 @@ def quota_returns_at(connection: psycopg.Connection, user_id: str) -> datetime |
     row = connection.execute(statement("read_state"), {"user_id": user_id}).fetchone()
     assert row is not None
     return row[2] if row[1] == "quota" else None
+
+
+def _settled_until(connection: psycopg.Connection, user_id: str) -> datetime | None:
+    """Up to when nothing can be missing any more: an export's end, or SETTLED_PLAYS before the newest stored play."""
+    row = connection.execute(
+        statement("read_settled_until"), {"user_id": user_id, "source": SOURCE, "settled_plays": SETTLED_PLAYS}
+    ).fetchone()
+    assert row is not None
+    return row[0]
 
 
 def newest_known(connection: psycopg.Connection, user_id: str) -> datetime | None:
