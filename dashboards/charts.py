@@ -1,0 +1,343 @@
+"""The dashboards' Altair charts: frames of listening_data in, charts out; look.chart() puts them into a card."""
+
+from __future__ import annotations
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+# How an axis and a tooltip spell a bucket's first day.
+_TIME_FORMATS = {
+    "day": ("%-d %b", "%a %-d %b %Y"),
+    "week": ("%-d %b", "week of %-d %b %Y"),
+    "month": ("%b %Y", "%B %Y"),
+    "quarter": ("%b %Y", "quarter from %B %Y"),
+    "year": ("%Y", "%Y"),
+}
+SCORE_PARTS = {
+    "score_persona": ("fits the persona", "var(--tone-p0)"),
+    "score_history": ("own history", "var(--tone-p3)"),
+    "score_cooccurrence": ("heard together", "var(--tone-p2)"),
+    "score_freshness": ("freshness", "var(--tone-p1)"),
+}
+_OUTCOMES = {"PASS": "var(--tone-good)", "WARN": "var(--tone-amber)", "FAIL": "var(--tone-bad)"}
+
+
+def with_days(frame: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Dates as timestamps, which Altair needs for a time axis."""
+    return frame.assign(**{column: pd.to_datetime(frame[column])})
+
+
+def _time(granularity: str, column: str = "bucket") -> alt.X:
+    axis_format, _ = _TIME_FORMATS[granularity]
+    return alt.X(f"{column}:T", title=None, axis=alt.Axis(format=axis_format, tickCount=7))
+
+
+def _time_tooltip(granularity: str, column: str = "bucket") -> alt.Tooltip:
+    return alt.Tooltip(f"{column}:T", title="When", format=_TIME_FORMATS[granularity][1])
+
+
+def bars(buckets: pd.DataFrame, column: str, title: str, granularity: str) -> alt.LayerChart:
+    """One bar a bucket and the mean as a line."""
+    unit = {"quarter": "yearquarter", "month": "yearmonth", "year": "year"}.get(granularity)
+    x = (
+        _time(granularity)
+        if unit is None
+        else alt.X(f"{unit}(bucket):T", title=None, axis=alt.Axis(format=_TIME_FORMATS[granularity][0]))
+    )
+    base = alt.Chart(buckets)
+    width = max(1.0, min(22.0, 640 / max(len(buckets), 1)))
+    mark = {"width": {"band": 0.82}} if unit else {"width": width}
+    drawn = base.mark_bar(**mark).encode(
+        x=x,
+        y=alt.Y(f"{column}:Q", title=title),
+        tooltip=[
+            _time_tooltip(granularity),
+            alt.Tooltip(f"{column}:Q", title=title, format=",.1f"),
+            alt.Tooltip("plays:Q", title="Plays", format=","),
+            alt.Tooltip("active_days:Q", title="Days with music"),
+        ],
+    )
+    mean = base.mark_rule(color="var(--tone-amber)", strokeDash=[5, 4], strokeWidth=1.5).encode(
+        y=alt.Y(f"mean({column}):Q", title=title),
+        tooltip=[alt.Tooltip(f"mean({column}):Q", title=f"Mean {title.lower()}", format=",.1f")],
+    )
+    return alt.layer(drawn, mean)
+
+
+def line(buckets: pd.DataFrame, column: str, title: str, granularity: str, *, percent: bool = False) -> alt.Chart:
+    """One value over time."""
+    number = ".0%" if percent else ",.1f"
+    return (
+        alt.Chart(with_rates(buckets))
+        .mark_line(point=alt.OverlayMarkDef(size=22, color="var(--tone-accent)", filled=True))
+        .encode(
+            x=_time(granularity),
+            y=alt.Y(
+                f"{column}:Q",
+                title=title,
+                axis=alt.Axis(format=number if percent else "~s", tickCount=5),
+                scale=alt.Scale(zero=True),
+            ),
+            tooltip=[_time_tooltip(granularity), alt.Tooltip(f"{column}:Q", title=title, format=number)],
+        )
+    )
+
+
+def with_rates(buckets: pd.DataFrame) -> pd.DataFrame:
+    """Adds skip_rate (share of plays) and effective_artists, e to the mean daily artist entropy in nats."""
+    plays = buckets["plays"].where(buckets["plays"] > 0)
+    return buckets.assign(
+        skip_rate=buckets["skips"] / plays,
+        effective_artists=np.exp(buckets["artist_diversity"].where(buckets["plays"] > 0)),
+    )
+
+
+def two_lines(buckets: pd.DataFrame, columns: dict[str, str], granularity: str) -> alt.Chart:
+    """Several counts over time, told apart by colour and legend."""
+    long = buckets.melt("bucket", list(columns), "what", "number").assign(what=lambda frame: frame["what"].map(columns))
+    return (
+        alt.Chart(long)
+        .mark_line()
+        .encode(
+            x=_time(granularity),
+            y=alt.Y("number:Q", title=None, axis=alt.Axis(tickCount=5)),
+            color=alt.Color(
+                "what:N", scale=alt.Scale(domain=list(columns.values()), range=["var(--tone-p1)", "var(--tone-p0)"])
+            ),
+            tooltip=[
+                _time_tooltip(granularity),
+                alt.Tooltip("what:N", title="What"),
+                alt.Tooltip("number:Q", title="Number", format=","),
+            ],
+        )
+    )
+
+
+def artist_streams(months: pd.DataFrame, artists: list[str], granularity: str) -> alt.Chart:
+    """Plays of each artist over time, one row an artist, all on one scale."""
+    return (
+        alt.Chart(months)
+        .mark_bar(
+            width=alt.RelativeBandSize(0.8) if False else max(1.0, min(16.0, 460 / max(months["bucket"].nunique(), 1)))
+        )
+        .encode(
+            x=_time(granularity),
+            y=alt.Y("plays:Q", title=None, axis=None),
+            row=alt.Row(
+                "artist_name:N",
+                sort=artists,
+                title=None,
+                header=alt.Header(
+                    labelOrient="top",
+                    labelAnchor="start",
+                    labelColor="var(--tone-ink)",
+                    labelFont="PT Sans",
+                    labelFontSize=12,
+                    labelPadding=2,
+                ),
+            ),
+            tooltip=[
+                alt.Tooltip("artist_name:N", title="Artist"),
+                _time_tooltip(granularity),
+                alt.Tooltip("plays:Q", title="Plays", format=","),
+            ],
+        )
+    )
+
+
+def hours_chart(hours: pd.DataFrame) -> alt.Chart:
+    """Listening by hour of the day, weekdays and weekends stacked."""
+    grouped = (
+        hours.assign(
+            part=np.where(hours["weekday"] >= 6, "Weekend", "Monday to Friday"), hours=hours["ms_played"] / 3_600_000
+        )
+        .groupby(["hour", "part"], as_index=False)["hours"]
+        .sum()
+    )
+    return (
+        alt.Chart(grouped)
+        .mark_bar()
+        .encode(
+            x=alt.X("hour:O", title="Local hour", scale=alt.Scale(domain=list(range(24))), axis=alt.Axis(labelAngle=0)),
+            y=alt.Y("hours:Q", title="Hours listened"),
+            color=alt.Color(
+                "part:N",
+                scale=alt.Scale(domain=["Monday to Friday", "Weekend"], range=["var(--tone-p0)", "var(--tone-p1)"]),
+            ),
+            tooltip=[
+                alt.Tooltip("hour:O", title="Hour"),
+                alt.Tooltip("part:N", title="Days"),
+                alt.Tooltip("hours:Q", title="Hours", format=",.1f"),
+            ],
+        )
+    )
+
+
+def session_hours(lengths: pd.DataFrame) -> alt.Chart:
+    """Sessions by start hour, stacked by length class."""
+    order = ["under 15 min", "15–45 min", "45 min – 2 h", "over 2 h"]
+    return (
+        alt.Chart(lengths.assign(place=lengths["length"].map(order.index)))
+        .mark_bar()
+        .encode(
+            x=alt.X(
+                "hour:O", title="Local start hour", scale=alt.Scale(domain=list(range(24))), axis=alt.Axis(labelAngle=0)
+            ),
+            y=alt.Y("sessions:Q", title="Sessions"),
+            color=alt.Color(
+                "length:N",
+                scale=alt.Scale(
+                    domain=order, range=["var(--tone-p6)", "var(--tone-p3)", "var(--tone-p0)", "var(--tone-p1)"]
+                ),
+            ),
+            order=alt.Order("place:Q"),
+            tooltip=[
+                alt.Tooltip("hour:O", title="Starts at"),
+                alt.Tooltip("length:N", title="Length"),
+                alt.Tooltip("sessions:Q", title="Sessions"),
+                alt.Tooltip("minutes:Q", title="Mean minutes", format=".0f"),
+            ],
+        )
+    )
+
+
+def _persona_colour(labels: list[str], colours: list[str]) -> alt.Color:
+    return alt.Color("persona:N", scale=alt.Scale(domain=labels, range=colours), legend=alt.Legend(columns=2))
+
+
+def persona_shares(time: pd.DataFrame, labels: list[str], colours: list[str], granularity: str) -> alt.Chart:
+    """Each persona's share of the listening time, per bucket."""
+    return (
+        alt.Chart(time)
+        .mark_bar(width=max(2.0, min(30.0, 420 / max(time["bucket"].nunique(), 1))), cornerRadiusEnd=0)
+        .encode(
+            x=_time(granularity),
+            y=alt.Y("hours:Q", stack="normalize", title="Share of time", axis=alt.Axis(format="%")),
+            color=_persona_colour(labels, colours),
+            tooltip=[
+                _time_tooltip(granularity),
+                alt.Tooltip("persona:N", title="Persona"),
+                alt.Tooltip("hours:Q", title="Hours", format=",.1f"),
+                alt.Tooltip("sessions:Q", title="Sessions"),
+            ],
+        )
+    )
+
+
+def persona_hours(hours: pd.DataFrame, labels: list[str], colours: list[str]) -> alt.Chart:
+    """Sessions by local start hour, one line a persona."""
+    full = (
+        hours.set_index(["persona", "hour"])["sessions"]
+        .reindex(
+            pd.MultiIndex.from_product([hours["persona"].unique(), range(24)], names=["persona", "hour"]), fill_value=0
+        )
+        .reset_index()
+    )
+    return (
+        alt.Chart(full)
+        .mark_area(opacity=0.35, line={"strokeWidth": 2}, interpolate="monotone")
+        .encode(
+            x=alt.X("hour:Q", title="Local start hour", scale=alt.Scale(domain=[0, 23]), axis=alt.Axis(tickCount=8)),
+            y=alt.Y("sessions:Q", title="Sessions", stack=None),
+            color=_persona_colour(labels, colours),
+            tooltip=[
+                alt.Tooltip("persona:N", title="Persona"),
+                alt.Tooltip("hour:Q", title="Hour"),
+                alt.Tooltip("sessions:Q", title="Sessions"),
+            ],
+        )
+    )
+
+
+_NOT_FEATURES = {"persona_id", "distance", "session_id", "local_date", "start_hour", "audio_coverage"}
+
+
+def session_map(points: pd.DataFrame) -> pd.DataFrame:
+    """Adds x and y: the first two principal components of the standardised session features.
+
+    Features missing for any session (no audio features) are left out.
+    """
+    features = points[[name for name in points if name not in _NOT_FEATURES]].astype(float).dropna(axis=1)
+    if len(points) < 3 or features.shape[1] < 2:
+        return points.assign(x=0.0, y=0.0)
+    spread = features.std().replace(0, np.nan)
+    standardised = ((features - features.mean()) / spread).dropna(axis=1).to_numpy()
+    _, _, components = np.linalg.svd(standardised, full_matrices=False)
+    # The sign of a component is arbitrary: make its largest weight positive, so that the map does not flip between runs.
+    components = components[:2] * np.sign(components[:2, np.abs(components[:2]).argmax(axis=1)].diagonal())[:, None]
+    x, y = (standardised @ components.T).T
+    return points.assign(x=x, y=y)
+
+
+def map_chart(points: pd.DataFrame, labels: list[str], colours: list[str]) -> alt.Chart:
+    """The map: one dot a session."""
+    axis = alt.Axis(labels=False, ticks=False, domain=False, grid=True, tickCount=5)
+    shown = with_days(
+        points[["x", "y", "persona", "plays", "minutes", "start_hour", "unique_artists", "local_date"]], "local_date"
+    )
+    return (
+        alt.Chart(
+            shown.assign(starts=shown["start_hour"].map(lambda hour: f"{int(hour) % 24:02d}:{int(hour % 1 * 60):02d}"))
+        )
+        .mark_circle(opacity=0.55)
+        .encode(
+            x=alt.X("x:Q", title=None, axis=axis),
+            y=alt.Y("y:Q", title=None, axis=axis),
+            size=alt.Size("minutes:Q", legend=None, scale=alt.Scale(range=[12, 160])),
+            color=_persona_colour(labels, colours),
+            tooltip=[
+                alt.Tooltip("persona:N", title="Persona"),
+                alt.Tooltip("local_date:T", title="Day", format="%a %-d %b %Y"),
+                alt.Tooltip("starts:N", title="Starts"),
+                alt.Tooltip("minutes:Q", title="Minutes", format=".0f"),
+                alt.Tooltip("plays:Q", title="Plays", format=".0f"),
+                alt.Tooltip("unique_artists:Q", title="Artists", format=".0f"),
+            ],
+        )
+    )
+
+
+def check_history(history: pd.DataFrame) -> alt.Chart:
+    """A dot a run for every check, coloured and shaped by outcome."""
+    shown = history.assign(check=history["table_name"] + ": " + history["check_name"])
+    outcomes = list(_OUTCOMES)
+    return (
+        alt.Chart(shown)
+        .mark_point(filled=True, size=60, opacity=1)
+        .encode(
+            x=alt.X("checked_at:T", title=None, axis=alt.Axis(format="%-d %b", tickCount=6)),
+            y=alt.Y("check:N", title=None, sort=None, axis=alt.Axis(labelLimit=320, grid=True)),
+            color=alt.Color("outcome:N", scale=alt.Scale(domain=outcomes, range=list(_OUTCOMES.values()))),
+            shape=alt.Shape("outcome:N", scale=alt.Scale(domain=outcomes, range=["circle", "triangle-up", "cross"])),
+            tooltip=[
+                alt.Tooltip("check:N", title="Check"),
+                alt.Tooltip("outcome:N", title="Outcome"),
+                alt.Tooltip("measured_value:Q", title="Measured", format=",.4"),
+                alt.Tooltip("checked_at:T", title="Run", format="%-d %b %Y %H:%M"),
+            ],
+        )
+    )
+
+
+def check_height(history: pd.DataFrame) -> int:
+    """Pixels for check_history's chart: a line a check."""
+    return 24 * max(len(history.drop_duplicates(["table_name", "check_name"])), 1) + 20
+
+
+def calls(counted: pd.DataFrame) -> alt.Chart:
+    """Calls a day, stacked by endpoint."""
+    return (
+        alt.Chart(counted)
+        .mark_bar(width=max(2.0, min(24.0, 700 / max(counted["called_on"].nunique(), 1))))
+        .encode(
+            x=alt.X("called_on:T", title=None, axis=alt.Axis(format="%-d %b", tickCount=7)),
+            y=alt.Y("calls:Q", title="Calls"),
+            color=alt.Color("endpoint:N"),
+            tooltip=[
+                alt.Tooltip("called_on:T", title="Day", format="%a %-d %b %Y"),
+                alt.Tooltip("endpoint:N", title="Endpoint"),
+                alt.Tooltip("calls:Q", title="Calls"),
+            ],
+        )
+    )

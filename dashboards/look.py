@@ -1,0 +1,323 @@
+"""The common look: words for numbers, cards, rankings, notices, the page's head, and the Altair theme.
+
+Everything here turns values into escaped HTML; colours are CSS custom properties of look.css, so that light and dark need no
+second rendering.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import html
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+from zoneinfo import ZoneInfo
+
+import altair as alt
+import marimo as mo
+
+PAGES = {
+    "overview": ("Overview", "What played, and what stands out"),
+    "trends": ("Trends", "How listening changes over time"),
+    "personas": ("Personas", "Who this listener is, session by session"),
+    "playlists": ("Playlists", "Made from the personas, every track with its reason"),
+    "quality": ("Quality", "How sound and how fresh these data are"),
+}
+PERSONA_COLOURS = [f"var(--tone-p{number})" for number in range(8)]
+
+# Runs before marimo's own scripts. No service worker: the apps serve no public/ files, and it would sit between every
+# request and the cache.
+_HEAD_SCRIPT = """
+delete Navigator.prototype.serviceWorker;
+if (window.self !== window.top) document.documentElement.classList.add('framed');
+document.documentElement.lang = 'en';
+"""
+
+
+def stylesheet() -> str:
+    return (Path(__file__).parent / "look.css").read_text()
+
+
+def head() -> str:
+    """What every page carries in its <head>."""
+    icon = quote(f'<svg xmlns="http://www.w3.org/2000/svg" {RECORD[5:]}')
+    for token, colour in (("ink", "#14211d"), ("paper", "#f3f5f1"), ("accent", "#0b6b58")):
+        icon = icon.replace(quote(f"var(--tone-{token})"), quote(colour))
+    return f'<link rel="icon" href="data:image/svg+xml,{icon}"><script>{_HEAD_SCRIPT}</script><style>{stylesheet()}</style>'
+
+
+# Words for numbers --------------------------------------------------------------------------------------------------
+
+
+def text(value: object) -> str:
+    """Escaped for HTML; empty for None and NaN."""
+    return "" if value is None or value != value else html.escape(str(value))
+
+
+def count(number: float | None) -> str:
+    return "–" if number is None else f"{number:,.0f}"
+
+
+def percent(share: float | None) -> str:
+    return "–" if share is None else f"{share:.0%}"
+
+
+def duration(ms: float | None) -> str:
+    """Milliseconds in the units people say: '48 s', '37 min', '3 h 12 min', '1,204 h'."""
+    if ms is None:
+        return "–"
+    minutes = round(ms / 60_000)
+    if ms < 60_000:
+        return f"{round(ms / 1000)} s"
+    if minutes < 60:
+        return f"{minutes} min"
+    if minutes < 100 * 60:
+        return f"{minutes // 60} h {minutes % 60:02d} min"
+    return f"{minutes / 60:,.0f} h"
+
+
+def clock_length(ms: float | None) -> str:
+    """Track length, '3:07'; empty when unknown."""
+    if ms is None or ms != ms:
+        return ""
+    seconds = round(ms / 1000)
+    return f"{seconds // 60}:{seconds % 60:02d}"
+
+
+def day(value: dt.date | None) -> str:
+    return "–" if value is None else f"{value:%-d %b %Y}"
+
+
+def moment(value: dt.datetime | None, time_zone: str) -> str:
+    """A UTC instant in the listener's own time."""
+    return "–" if value is None else f"{value.astimezone(ZoneInfo(time_zone)):%-d %b %Y, %H:%M}"
+
+
+def change(now: float, before: float | None, of_what: str) -> str:
+    """'▲ 12 % vs …' in words a screen reader can say too."""
+    if before is None:
+        return ""
+    if not before:
+        return f"none in {text(of_what)}" if now else ""
+    ratio = now / before - 1
+    if abs(ratio) < 0.005:
+        return f"same as {text(of_what)}"
+    arrow, name, tone = ("▲", "up", "up") if ratio > 0 else ("▼", "down", "down")
+    amount = f"{abs(ratio):.0%}" if abs(ratio) < 9.995 else f"{ratio + 1:.0f}×"
+    return (
+        f'<span class="{tone}"><span aria-hidden="true">{arrow}</span><span class="visually-hidden">{name}</span> '
+        f"{amount}</span> vs {text(of_what)}"
+    )
+
+
+# Blocks -------------------------------------------------------------------------------------------------------------
+
+
+def _joined(parts: Iterable[object]) -> str:
+    return "".join(part if isinstance(part, str) else mo.as_html(part).text for part in parts)
+
+
+def page_part(*parts: object) -> mo.Html:
+    """Hand a piece of the page to marimo."""
+    return mo.Html(f'<div class="listening">{_joined(parts)}</div>')
+
+
+def block(title: str, *parts: object, note: str = "") -> str:
+    about = f"<p>{text(note)}</p>" if note else ""
+    return f'<section class="block"><header><h2>{text(title)}</h2>{about}</header>{_joined(parts)}</section>'
+
+
+def cards(*parts: object, min_width: str = "17rem") -> str:
+    return f'<div class="cards" style="--min:{min_width}">{_joined(parts)}</div>'
+
+
+def card(title: str, *parts: object, note: str = "", wide: bool = False) -> str:
+    about = f"<p>{text(note)}</p>" if note else ""
+    size = " span-2" if wide else ""
+    return f'<article class="card{size}"><header><h3>{text(title)}</h3>{about}</header>{_joined(parts)}</article>'
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A key figure: what it counts, its value, and (HTML) what to compare it with."""
+
+    label: str
+    value: str
+    note: str = ""
+
+
+def figures(items: Sequence[Figure]) -> str:
+    cells = "".join(
+        f'<div class="figure"><dt>{text(item.label)}</dt><dd><span class="value">{_value(item.value)}</span>'
+        f'<div class="note">{item.note}&nbsp;</div></dd></div>'
+        for item in items
+    )
+    return f'<dl class="figures">{cells}</dl>'
+
+
+def _value(value: str) -> str:
+    """Units smaller than numbers: '3 h 12 min'."""
+    words = [
+        text(word) if word[:1].isdigit() or word == "–" else f"<small>{text(word)}</small>" for word in value.split(" ")
+    ]
+    return " ".join(words)
+
+
+def notice(message: str, *, tone: str = "") -> str:
+    """A sentence (HTML) in a box; tone '' , 'warn' or 'bad'."""
+    role = "alert" if tone == "bad" else "status"
+    return f'<div class="notice {tone}" role="{role}">{message}</div>'
+
+
+def empty(message: str) -> str:
+    return f'<p class="quiet">{text(message)}</p>'
+
+
+def tag(word: str, tone: str = "") -> str:
+    return f'<span class="tag {tone}">{text(word)}</span>'
+
+
+@dataclass(frozen=True)
+class Ranked:
+    rank: int
+    name: str
+    by: str
+    amount: str
+    share: float
+    previous_rank: int | None
+    known_before: bool = True
+
+
+def ranking(rows: Sequence[Ranked], *, label: str, since: str) -> str:
+    """An ordered list with a bar each (share 0 to 1) and the change of rank against `since`."""
+    items = []
+    for row in rows:
+        by = f'<span class="by">{text(row.by)}</span>' if row.by else ""
+        items.append(
+            f'<li><span class="rank">{row.rank}</span><span class="name">{text(row.name)}{by}</span>'
+            f'<span class="amount">{text(row.amount)}<span class="move">{_move(row, since)}</span></span>'
+            f'<span class="bar" aria-hidden="true"><i style="width:{max(row.share, 0.01):.1%}"></i></span></li>'
+        )
+    return f'<ol class="ranking" aria-label="{text(label)}">{"".join(items)}</ol>'
+
+
+def _move(row: Ranked, since: str) -> str:
+    if not row.known_before:
+        return ""
+    if row.previous_rank is None:
+        return f'<span class="up" title="not there in {text(since)}">new</span>'
+    places = row.previous_rank - row.rank
+    if places == 0:
+        return f'<span title="same rank as in {text(since)}">=<span class="visually-hidden"> same rank</span></span>'
+    tone, arrow, word = ("up", "▲", "up") if places > 0 else ("down", "▼", "down")
+    return (
+        f'<span class="{tone}" title="rank {row.previous_rank} in {text(since)}"><span aria-hidden="true">{arrow}</span>'
+        f'<span class="visually-hidden">{word}</span> {abs(places)}</span>'
+    )
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str, numbers: Iterable[int] = ()) -> str:
+    """Cells are HTML; `numbers` are the columns to set right-aligned."""
+    right = set(numbers)
+
+    def cell(kind: str, place: int, value: str) -> str:
+        name = ' class="number"' if place in right else ""
+        scope = ' scope="col"' if kind == "th" else ""
+        return f"<{kind}{name}{scope}>{value}</{kind}>"
+
+    head_row = "".join(cell("th", place, text(name)) for place, name in enumerate(columns))
+    body = "".join(f"<tr>{''.join(cell('td', place, value) for place, value in enumerate(row))}</tr>" for row in rows)
+    return (
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{text(caption)}"><table><caption>{text(caption)}</caption>'
+        f"<thead><tr>{head_row}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+# Head of the page ---------------------------------------------------------------------------------------------------
+
+RECORD = (
+    '<svg viewBox="0 0 40 40" aria-hidden="true"><circle cx="20" cy="20" r="19" fill="var(--tone-ink)"/>'
+    '<g fill="none" stroke="var(--tone-paper)" stroke-opacity=".35"><circle cx="20" cy="20" r="15.5"/><circle cx="20" cy="20" r="12.5"/></g>'
+    '<circle cx="20" cy="20" r="8" fill="var(--tone-accent)"/><circle cx="20" cy="20" r="1.8" fill="var(--tone-paper)"/></svg>'
+)
+
+
+def address(page: str, **parameters: Any) -> str:
+    """A page's relative address with the view's parameters."""
+    query = urlencode({key: value for key, value in parameters.items() if value})
+    return f"../{page}/" + (f"?{query}" if query else "")
+
+
+def topbar(page: str, parameters: dict[str, Any]) -> str:
+    links = "".join(
+        f'<a href="{text(address(name, **parameters))}"{" aria-current=page" if name == page else ""}>{text(title)}</a>'
+        for name, (title, _) in PAGES.items()
+    )
+    home = text("../" + (f"?{urlencode(parameters)}" if parameters else ""))
+    return (
+        f'<header class="topbar"><a class="brand" href="{home}">{RECORD}<span>Listening</span></a>'
+        f'<nav aria-label="Dashboards">{links}</nav></header>'
+    )
+
+
+def masthead(title: str, lead: str, controls: Sequence[object]) -> str:
+    widgets = f'<div class="controls" role="group" aria-label="View">{_joined(controls)}</div>' if controls else ""
+    return f'<div class="masthead"><div><h1>{text(title)}</h1><p class="lead">{lead}</p></div>{widgets}</div>'
+
+
+# Charts -------------------------------------------------------------------------------------------------------------
+
+
+@alt.theme.register("listening", enable=True)
+def _theme() -> alt.theme.ThemeConfig:
+    axis = {
+        "labelColor": "var(--tone-muted)",
+        "titleColor": "var(--tone-muted)",
+        "labelFontSize": 12,
+        "titleFontSize": 12,
+        "titleFontWeight": 400,
+        "labelFont": "PT Sans",
+        "titleFont": "PT Sans",
+        "gridColor": "var(--tone-line)",
+        "domainColor": "var(--tone-line)",
+        "tickColor": "var(--tone-line)",
+        "labelPadding": 6,
+        "titlePadding": 10,
+        "labelOverlap": True,
+    }
+    return {
+        "config": {
+            "background": "transparent",
+            "font": "PT Sans",
+            "view": {"stroke": None},
+            "axis": axis,
+            "axisX": {"grid": False},
+            "axisY": {"domain": False, "ticks": False},
+            "legend": {
+                "labelColor": "var(--tone-ink)",
+                "titleColor": "var(--tone-muted)",
+                "labelFont": "PT Sans",
+                "labelFontSize": 12,
+                "orient": "top",
+                "title": None,
+                "symbolType": "circle",
+            },
+            "bar": {"color": "var(--tone-accent)", "cornerRadiusEnd": 2},
+            "line": {"color": "var(--tone-accent)", "strokeWidth": 2},
+            "area": {"color": "var(--tone-accent)"},
+            "range": {"category": PERSONA_COLOURS},
+        }
+    }
+
+
+def chart(drawing: alt.TopLevelMixin, *, label: str, height: int = 220) -> str:
+    """A chart as wide as its card. `label` says in words what it shows, for those who do not see it."""
+    drawing = drawing.properties(
+        width="container",
+        height=height,
+        autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),
+        usermeta={"embedOptions": {"renderer": "svg", "actions": False}},
+    )
+    return f'<figure role="img" aria-label="{text(label)}">{mo.as_html(drawing).text}</figure>'

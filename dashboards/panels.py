@@ -1,0 +1,429 @@
+"""Larger pieces of the pages: persona cards, playlist sleeves and track lists, the year in review, account and import tables."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+import json
+from typing import Any
+from xml.etree import ElementTree
+
+import marimo as mo
+import pandas as pd
+
+from dashboards import drawings, listening_data, look
+from dashboards.charts import SCORE_PARTS
+from dashboards.selection import View
+
+TOKEN_LIFE_DAYS = 183  # Spotify ends an authorization six months after it was given
+TOKEN_WARNING_DAYS = 150
+
+
+def colophon(view: View) -> str:
+    state = listening_data.data_state()
+    checked = f" Last checked {look.moment(state['last_checked_at'], view.time_zone)}." if state else ""
+    return (
+        f'<footer class="colophon">Data of {look.text(view.listener["display_name"])} up to {look.day(view.listener["as_of"])}.'
+        f"{checked} Times are local, {look.text(view.time_zone)}.</footer>"
+    )
+
+
+# Trends -------------------------------------------------------------------------------------------------------------
+
+
+def year_in_review(view: View, year: pd.Series) -> str:
+    """One calendar year: key figures and its most played."""
+    number = int(year["year"])
+    first, last = view.listener["first_date"], max(view.today, view.listener["last_date"])
+    period = listening_data.period_of(str(number), first, last)
+    tops = {kind: listening_data.top(view.user_id, kind, period, limit=3) for kind in ("artist", "track", "album")}
+    names = {"artist": "artist_name", "track": "track_name", "album": "album_name"}
+
+    def top_three(kind: str) -> str:
+        rows = [
+            look.Ranked(
+                int(row["rank"]),
+                row[names[kind]],
+                "" if kind == "artist" else row["artist_name"],
+                f"{look.count(row['plays'])}",
+                row["plays"] / max(tops[kind]["plays"].max(), 1),
+                None,
+                known_before=False,
+            )
+            for _, row in tops[kind].iterrows()
+        ]
+        return (
+            f"<div><h3>{kind.capitalize()}s</h3>{look.ranking(rows, label=f'Top {kind}s of {number}', since='')}</div>"
+        )
+
+    figures = look.figures(
+        [
+            look.Figure("Listening", look.duration(year["ms_played"])),
+            look.Figure("Plays", look.count(year["plays"])),
+            look.Figure("New artists", look.count(year["new_artists"])),
+            look.Figure("Longest streak", f"{int(year['longest_streak_days'])} days"),
+            look.Figure("Busiest day", f"{year['best_day']:%-d %b}", f"{look.count(year['best_day_plays'])} plays"),
+            look.Figure("Busiest month", f"{year['best_month']:%B}"),
+        ]
+    )
+    is_open = " open" if number == last.year else ""
+    return (
+        f'<details class="year"{is_open}><summary><h3>{number}</h3><span class="quiet">{look.duration(year["ms_played"])}, '
+        f"{look.count(year['plays'])} plays on {look.count(year['active_days'])} days</span></summary>{figures}"
+        f'<div class="cards" style="--min:16rem;margin-top:1rem">{"".join(top_three(kind) for kind in tops)}</div></details>'
+    )
+
+
+# Personas -----------------------------------------------------------------------------------------------------------
+
+
+def model_note(model: dict[str, Any]) -> str:
+    if not model:
+        return ""
+    quality = f", silhouette {model['silhouette']:.2f}" if model["silhouette"] is not None else ""
+    return (
+        f"{model['k']} groups found in {look.count(model['training_sessions'])} sessions from {look.day(model['trained_from'])} "
+        f"to {look.day(model['trained_to'])}{quality}"
+    )
+
+
+def persona_card(persona: pd.Series, colour: str) -> str:
+    """Who the persona is, why it is called so, and its part of the time."""
+    traits = "".join(f"<span class='tag'>{look.text(words)}</span>" for words in _trait_words(persona["traits"]))
+    change = persona["recent_share_of_time"] - persona["share_of_time"]
+    trend = (
+        "about as much as ever"
+        if abs(change) < 0.02
+        else f"{abs(change) * 100:.0f} points {'more' if change > 0 else 'less'} than overall"
+    )
+    renamed = (
+        f'<p class="small quiet">Called “{look.text(persona["previous_label"])}” before {look.day(persona["labelled_on"])}.</p>'
+        if persona["previous_label"] and persona["previous_label"] != persona["label"]
+        else ""
+    )
+    return (
+        f'<article class="card persona" style="--dot:{colour}"><header><h3>{look.text(persona["label"])}</h3></header>'
+        f"<p>{look.text(persona['description'])}</p>"
+        f'<div class="share"><div><b>{look.percent(persona["share_of_time"])}</b><span class="small quiet">of listening time</span></div>'
+        f'<div><b>{look.percent(persona["recent_share_of_time"])}</b><span class="small quiet">lately, {trend}</span></div>'
+        f'<div><b>{look.count(persona["sessions"])}</b><span class="small quiet">sessions</span></div></div>'
+        f'<div class="chips">{traits}</div>'
+        f'<details><summary>Why this name</summary><p class="small">{look.text(persona["explanation"])}</p>'
+        f'<p class="small quiet">{look.text(persona["label_reason"])}</p>{renamed}</details></article>'
+    )
+
+
+def _trait_words(traits: Any) -> list[str]:
+    """Up to four traits as words, from whatever JSON shape names and values come in."""
+    items = traits.items() if isinstance(traits, dict) else enumerate(traits or [])
+    words = []
+    for key, value in items:
+        if isinstance(value, dict):
+            name = value.get("name") or value.get("feature") or key
+            amount = value.get("text") or value.get("value")
+            words.append(f"{name} {_amount(amount)}".strip())
+        elif isinstance(key, str):
+            words.append(f"{key.replace('_', ' ')} {_amount(value)}")
+        else:
+            words.append(str(value))
+    return words[:4]
+
+
+def _amount(value: Any) -> str:
+    return "" if value is None else f"{value:.2g}" if isinstance(value, float) else str(value)
+
+
+def typical_session(session: pd.Series, label: str, colour: str) -> str:
+    tracks = "".join(f"<li>{look.text(track)}</li>" for track in session["first_tracks"] or [])
+    return (
+        f'<div class="typical" style="--dot:{colour}"><p><span class="dot" aria-hidden="true"></span><strong>{look.text(label)}</strong></p>'
+        f'<p class="small quiet">{session["local_started_at"]:%A %-d %B %Y, %H:%M}: {look.duration(session["length_ms"])}, '
+        f"{look.count(session['plays'])} plays, {look.count(session['unique_artists'])} artists</p><ul>{tracks}</ul></div>"
+    )
+
+
+# Playlists ----------------------------------------------------------------------------------------------------------
+
+
+def spotify_address(track_id: str) -> str | None:
+    """The track's page on Spotify; None for a play that no Spotify id is known for."""
+    return f"https://open.spotify.com/track/{track_id}" if track_id.isalnum() else None
+
+
+def playlist_csv(tracks: pd.DataFrame) -> bytes:
+    """All columns of the track list, UTF-8 with a byte order mark so that spreadsheets read it right."""
+    columns = [
+        "position",
+        "track_name",
+        "artist_name",
+        "album_name",
+        "track_id",
+        "kind",
+        "score",
+        *SCORE_PARTS,
+        "reason",
+    ]
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(columns)
+    for row in tracks[columns].itertuples(index=False):
+        # A cell that begins like a formula would be run by a spreadsheet.
+        writer.writerow(["'" + cell if isinstance(cell, str) and cell[:1] in "=+-@\t\r" else cell for cell in row])
+    return text.getvalue().encode("utf-8-sig")
+
+
+def playlist_m3u(playlist: pd.Series, tracks: pd.DataFrame) -> bytes:
+    """Extended M3U: length in seconds (-1 unknown), artist and title, Spotify's address."""
+
+    def one_line(value: str) -> str:
+        return " ".join(value.split())
+
+    lines = ["#EXTM3U", f"#PLAYLIST:{one_line(playlist['name'])}"]
+    for row in tracks.itertuples():
+        seconds = -1 if pd.isna(row.duration_ms) else round(row.duration_ms / 1000)
+        lines.append(f"#EXTINF:{seconds},{one_line(row.artist_name)} - {one_line(row.track_name)}")
+        lines.append(spotify_address(row.track_id) or f"# no Spotify id: {one_line(row.track_name)}")
+    return ("\n".join(lines) + "\n").encode()
+
+
+def playlist_xspf(playlist: pd.Series, tracks: pd.DataFrame) -> bytes:
+    """XSPF 1 (https://www.xspf.org/spec): title, creator, album, duration in ms, the reason as annotation."""
+    ElementTree.register_namespace("", "http://xspf.org/ns/0/")
+    root = ElementTree.Element("{http://xspf.org/ns/0/}playlist", version="1")
+
+    def add(parent: ElementTree.Element, name: str, words: str | None = None) -> ElementTree.Element:
+        child = ElementTree.SubElement(parent, f"{{http://xspf.org/ns/0/}}{name}")
+        child.text = words
+        return child
+
+    add(root, "title", playlist["name"])
+    add(root, "annotation", playlist["description"])
+    add(root, "date", f"{playlist['as_of']}T00:00:00Z")
+    track_list = add(root, "trackList")
+    for row in tracks.itertuples():
+        track = add(track_list, "track")
+        address = spotify_address(row.track_id)
+        if address:
+            add(track, "location", address)
+        add(track, "title", row.track_name)
+        add(track, "creator", row.artist_name)
+        add(track, "annotation", row.reason)
+        if row.album_name:
+            add(track, "album", row.album_name)
+        if not pd.isna(row.duration_ms):
+            add(track, "duration", str(int(row.duration_ms)))
+    return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+
+
+def downloads(playlist: pd.Series, tracks: pd.DataFrame) -> list[Any]:
+    """The three download buttons."""
+    name = (
+        "".join(letter if letter.isalnum() else "-" for letter in f"{playlist['name']}-{playlist['as_of']}")
+        .strip("-")
+        .lower()
+    )
+    return [
+        mo.download(playlist_csv(tracks), f"{name}.csv", mimetype="text/csv", label="CSV"),
+        mo.download(playlist_m3u(playlist, tracks), f"{name}.m3u8", mimetype="audio/x-mpegurl", label="M3U"),
+        mo.download(playlist_xspf(playlist, tracks), f"{name}.xspf", mimetype="application/xspf+xml", label="XSPF"),
+    ]
+
+
+def sleeve(playlist: pd.Series, tracks: pd.DataFrame, buttons: list[Any]) -> str:
+    """The head of a playlist: cover, name, what it is, and what can be done with it."""
+    colour = look.PERSONA_COLOURS[int(playlist["persona_id"]) % 8]
+    on_spotify = ""
+    if playlist["spotify_playlist_id"]:
+        address = f"https://open.spotify.com/playlist/{look.text(playlist['spotify_playlist_id'])}"
+        on_spotify = f'<a class="unframed-only" href="{address}" target="_blank" rel="noopener">Open in Spotify</a><code class="framed-only">{address}</code>'
+    cover = drawings.cover(playlist["playlist_id"], colour, label=f"Cover of {playlist['name']}")
+    status = look.tag("on Spotify", "good") if playlist["published_status"] == "published" else ""
+    return (
+        '<section class="block"><div class="sleeve"><div class="cover">'
+        f"{cover}</div><div>"
+        f'<p class="quiet">Playlist for {look.text(playlist["persona"] or "a persona")} {status}</p><h2 class="big">{look.text(playlist["name"])}</h2>'
+        f"<p>{look.text(playlist['description'])}</p>"
+        f'<p class="quiet small">{look.count(playlist["tracks"])} tracks, {look.duration(playlist["ms_total"])}, made {look.day(playlist["as_of"])}</p>'
+        f'<div class="actions">{"".join(mo.as_html(button).text for button in buttons)}{on_spotify}</div></div></div></section>'
+    )
+
+
+def score_legend() -> str:
+    items = "".join(
+        f'<span style="--dot:{colour}"><span class="dot"></span>{name}</span>' for name, colour in SCORE_PARTS.values()
+    )
+    return f'<div class="legend" style="margin:0 0 .8rem">{items}</div>'
+
+
+def track_list(tracks: pd.DataFrame) -> str:
+    """Every track with its reason and its score parts as a stacked bar (longest bar: the best score)."""
+    best = max(float(tracks["score"].max()), 1e-9)
+    items = []
+    for row in tracks.itertuples():
+        address = spotify_address(row.track_id)
+        name = look.text(row.track_name)
+        title = (
+            f'<a class="unframed-only" href="{look.text(address)}" target="_blank" rel="noopener" title="Open in Spotify">{name}</a><span class="framed-only">{name}</span>'
+            if address
+            else name
+        )
+        parts = {column: float(getattr(row, column)) for column in SCORE_PARTS}
+        words = ", ".join(f"{SCORE_PARTS[column][0]} {value:.2f}" for column, value in parts.items())
+        bar = "".join(
+            f'<i style="width:{max(value, 0) / best:.2%};--dot:{SCORE_PARTS[column][1]}"></i>'
+            for column, value in parts.items()
+        )
+        items.append(
+            f'<li class="track"><span class="rank">{row.position}</span>'
+            f'<span class="name">{title}<span class="by">{look.text(row.artist_name)}{" · " + look.text(row.album_name) if row.album_name else ""}</span></span>'
+            f'<span class="reason">{look.text(row.reason)} {look.tag(row.kind)}</span>'
+            f'<span class="score"><span class="parts" role="img" aria-label="Score {row.score:.2f}: {words}" title="{words}">{bar}</span>'
+            f'<span class="small quiet">score {row.score:.2f}</span></span>'
+            f'<span class="number quiet">{look.clock_length(row.duration_ms)}</span></li>'
+        )
+    return f'<ol class="tracks">{"".join(items)}</ol>'
+
+
+def playlist_changes(tracks: pd.DataFrame, before: pd.DataFrame | None, before_on: dt.date | None) -> str:
+    """What came, what went since the playlist before for the same persona."""
+    if before is None:
+        return look.card("", look.empty("This is the first playlist for this persona."))
+    now_ids, before_ids = set(tracks["track_id"]), set(before["track_id"])
+    came, went = tracks[~tracks["track_id"].isin(before_ids)], before[~before["track_id"].isin(now_ids)]
+
+    def listed(rows: pd.DataFrame, nothing: str) -> str:
+        if rows.empty:
+            return look.empty(nothing)
+        markup = "".join(
+            f'<li><strong>{look.text(row.track_name)}</strong> <span class="quiet">{look.text(row.artist_name)}</span></li>'
+            for row in rows.itertuples()
+        )
+        return f'<ul class="plain">{markup}</ul>'
+
+    return look.cards(
+        look.card(f"{len(came)} came", listed(came, "Nothing new.")),
+        look.card(f"{len(went)} went", listed(went, "Nothing left.")),
+        look.card(
+            f"{len(now_ids & before_ids)} stayed",
+            f'<p class="quiet">Against the playlist of {look.day(before_on)}.</p>',
+        ),
+    )
+
+
+# Quality ------------------------------------------------------------------------------------------------------------
+
+
+def token_age(view: View) -> tuple[str, str]:
+    """Value and note of the authorization's age at the data's own day."""
+    authorized = view.listener["authorized_at"]
+    if authorized is None:
+        return "–", "not authorized: exports only"
+    end = authorized.date() + dt.timedelta(days=TOKEN_LIFE_DAYS)
+    age = (view.today - authorized.date()).days
+    words = f"ends about {look.day(end)}"
+    return f"{age} days", f'<span class="down">{words}: authorize again</span>' if age >= TOKEN_WARNING_DAYS else words
+
+
+def accounts_table(view: View) -> str:
+    rows = []
+    for row in listening_data.accounts().itertuples():
+        state = (
+            look.tag("ok", "good")
+            if row.ok is True
+            else look.tag("look", "warn")
+            if row.ok is False
+            else look.tag("no run yet")
+        )
+        gaps = (
+            look.tag(f"{row.open_gaps} open", "warn")
+            if row.open_gaps
+            else look.text(f"{row.gaps} closed" if row.gaps else "none")
+        )
+        own = "<strong>" if row.user_id == view.user_id else ""
+        rows.append(
+            (
+                f"{own}{look.text(row.display_name)}{'</strong>' if own else ''}",
+                state,
+                look.text(row.states if isinstance(row.states, str) else ""),
+                "–" if pd.isna(row.authorized_at) else look.day(row.authorized_at.date()),
+                gaps,
+                look.count(None if pd.isna(row.plays) else row.plays),
+            )
+        )
+    return look.table(
+        ["Listener", "State", "Pipelines", "Authorized", "Gaps", "Plays"], rows, caption="All accounts", numbers=[5]
+    )
+
+
+def completeness(view: View) -> list[str]:
+    """Gaps, imported files and left-out rows of the view's listener."""
+    zone = view.time_zone
+    gap_rows = [
+        (
+            look.moment(row.gap_start, zone),
+            look.moment(row.gap_end, zone),
+            look.tag("open", "warn")
+            if pd.isna(row.closed_at)
+            else f"{look.tag('closed', 'good')} {look.text(row.closed_by)}",
+        )
+        for row in listening_data.gaps(view.user_id).itertuples()
+    ]
+    file_rows = []
+    skipped: dict[str, int] = {}
+    for row in listening_data.files(view.user_id).itertuples():
+        reasons = row.skipped_rows if isinstance(row.skipped_rows, dict) else json.loads(row.skipped_rows or "{}")
+        for reason, rows in reasons.items():
+            skipped[reason] = skipped.get(reason, 0) + int(rows)
+        file_rows.append(
+            (
+                look.text(row.file_name),
+                look.tag(row.status, "bad" if row.status == "failed" else "good")
+                + (f" {look.text(row.message)}" if row.message else ""),
+                look.count(row.rows_read),
+                look.count(row.rows_loaded),
+                look.count(row.rows_already_known),
+                look.count(sum(int(rows) for rows in reasons.values())),
+            )
+        )
+    left_out = [
+        (look.text(f"import: {reason}"), look.count(rows))
+        for reason, rows in sorted(skipped.items(), key=lambda item: -item[1])
+    ]
+    left_out += [
+        (look.text(f"{row.source.replace('_', ' ')}: {row.reason.replace('_', ' ')}"), look.count(row.rows))
+        for row in listening_data.excluded(view.user_id).itertuples()
+    ]
+    return [
+        look.cards(
+            look.card(
+                "Gaps",
+                look.table(["From", "To", "State"], gap_rows, caption="Plays lost to Spotify's window of 50")
+                if gap_rows
+                else look.empty("No gap: every poll met a play it knew."),
+            ),
+            look.card(
+                "Rows left out, and why",
+                look.table(
+                    ["Reason", "Rows"], left_out, caption="Rows that do not count as plays of their own", numbers=[1]
+                )
+                if left_out
+                else look.empty("Every row counts."),
+            ),
+            min_width="22rem",
+        ),
+        '<div style="height:1rem"></div>',
+        look.card(
+            "Imported files",
+            look.table(
+                ["File", "State", "Read", "Loaded", "Known", "Skipped"],
+                file_rows,
+                caption="Rows of each export file",
+                numbers=[2, 3, 4, 5],
+            )
+            if file_rows
+            else look.empty(
+                "No export imported. An Extended Streaming History fills in the years before the first poll."
+            ),
+        ),
+    ]

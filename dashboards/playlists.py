@@ -1,0 +1,93 @@
+import marimo
+
+__generated_with = "0.25.2"
+app = marimo.App(width="full", app_title="Playlists · Listening")
+
+with app.setup:
+    import marimo as mo
+
+    from dashboards import listening_data, look, panels, selection
+
+
+@app.cell
+def _():
+    address = mo.query_params()
+    listener = selection.listener_choice(address)
+    return address, listener
+
+
+@app.cell
+def _(address, listener):
+    period = selection.period_choice(address, listener.value)
+    own_range = selection.range_choice(address, listener.value)
+    return own_range, period
+
+
+@app.cell
+def _(address, listener, own_range, period):
+    view = selection.view(address, listener.value, period.value, own_range.value)
+    widgets = [listener, period, own_range] if period.value == selection.CUSTOM else [listener, period]
+    selection.top_of_page("playlists", view, widgets)
+    return (view,)
+
+
+@app.cell
+def _(address, view):
+    mo.stop(view is None)
+    made = listening_data.playlists(view.user_id)
+    _options = {
+        f"{row.name_} · {look.day(row.as_of)}": row.playlist_id
+        for row in made.rename(columns={"name": "name_"}).itertuples()
+    }
+    _wanted = address.get("playlist")
+    _first = next(iter(_options), None)
+    playlist = mo.ui.dropdown(
+        _options,
+        value=next((label for label, value in _options.items() if value == _wanted), _first),
+        label="Playlist",
+        on_change=lambda value: address.set("playlist", value),
+    )
+    look.page_part(
+        '<div style="height:1rem"></div>',
+        f'<div class="controls">{mo.as_html(playlist).text}</div>'
+        if len(made)
+        else look.notice(
+            "No playlists yet. They are made once the listener has personas, which need a longer history."
+        ),
+    )
+    return made, playlist
+
+
+@app.cell
+def _(made, playlist, view):
+    mo.stop(view is None or playlist.value is None)
+    chosen = made[made["playlist_id"] == playlist.value].iloc[0]
+    tracks = listening_data.playlist_tracks(view.user_id, playlist.value)
+    downloads = panels.downloads(chosen, tracks)
+    look.page_part(panels.sleeve(chosen, tracks, downloads))
+    return chosen, tracks
+
+
+@app.cell
+def _(chosen, made, tracks, view):
+    mo.stop(view is None or tracks.empty)
+    _same = made[(made["persona_id"] == chosen["persona_id"]) & (made["as_of"] < chosen["as_of"])]
+    _before = listening_data.playlist_tracks(view.user_id, _same.iloc[0]["playlist_id"]) if len(_same) else None
+    look.page_part(
+        look.block(
+            "Tracks",
+            panels.score_legend(),
+            look.card("", panels.track_list(tracks)),
+            note="The bar: what the score is made of",
+        ),
+        look.block(
+            "What changed",
+            panels.playlist_changes(tracks, _before, _same.iloc[0]["as_of"] if len(_same) else None),
+        ),
+        panels.colophon(view),
+    )
+    return
+
+
+if __name__ == "__main__":
+    app.run()

@@ -1,0 +1,171 @@
+import marimo
+
+__generated_with = "0.25.2"
+app = marimo.App(width="full", app_title="Quality · Listening")
+
+with app.setup:
+    import marimo as mo
+    import pandas as pd
+
+    from dashboards import charts, listening_data, look, panels, selection
+
+
+@app.cell
+def _():
+    address = mo.query_params()
+    listener = selection.listener_choice(address)
+    return address, listener
+
+
+@app.cell
+def _(address, listener):
+    period = selection.period_choice(address, listener.value)
+    own_range = selection.range_choice(address, listener.value)
+    return own_range, period
+
+
+@app.cell
+def _(address, listener, own_range, period):
+    view = selection.view(address, listener.value, period.value, own_range.value)
+    widgets = [listener, period, own_range] if period.value == selection.CUSTOM else [listener, period]
+    selection.top_of_page("quality", view, widgets)
+    return (view,)
+
+
+@app.cell
+def _(view):
+    mo.stop(view is None)
+    _state = listening_data.data_state()
+    _zone = view.time_zone
+    if not _state:
+        _message = look.notice("No scan has run yet.", tone="warn")
+    elif _state["failed_checks"]:
+        _message = look.notice(
+            f"<strong>{look.count(_state['failed_checks'])} checks failed</strong> in the newest run ({look.moment(_state['last_checked_at'], _zone)}). "
+            f"Last good data: <strong>{look.moment(_state['last_good_at'], _zone)}</strong>.",
+            tone="bad",
+        )
+    else:
+        _message = look.notice(
+            f"All checks that guard the data passed on {look.moment(_state['last_checked_at'], _zone)}."
+        )
+    _coverage = listening_data.audio_feature_coverage(view.user_id)
+    look.page_part(
+        _message,
+        '<div style="height:1rem"></div>',
+        look.figures(
+            [
+                look.Figure("Data stand at", look.day(view.listener["as_of"])),
+                look.Figure(
+                    "Last play known",
+                    look.moment(view.listener["last_played_at"], _zone).split(",")[0],
+                    look.moment(view.listener["last_played_at"], _zone),
+                ),
+                look.Figure("Authorization age", *panels.token_age(view)),
+                look.Figure(
+                    "Plays with audio features",
+                    look.percent(_coverage["coverage"]),
+                    "of plays in sessions" if _coverage["coverage"] else "everything else works without",
+                ),
+            ]
+        ),
+    )
+    return
+
+
+@app.cell
+def _(view):
+    mo.stop(view is None)
+    _runs = listening_data.runs()
+    mo.stop(_runs.empty)
+    run = mo.ui.dropdown(
+        {
+            f"{look.moment(row.checked_at, view.time_zone)} · {row.failed} failed, {row.warned} warned": row.run_id
+            for row in _runs.itertuples()
+        },
+        value=next(
+            f"{look.moment(row.checked_at, view.time_zone)} · {row.failed} failed, {row.warned} warned"
+            for row in _runs.itertuples()
+        ),
+        label="Run",
+    )
+    _history = listening_data.check_history()
+    look.page_part(
+        look.block(
+            "Checks",
+            look.card(
+                "Check history",
+                look.chart(
+                    charts.check_history(_history),
+                    label="Outcome of every check over the newest runs",
+                    height=charts.check_height(_history),
+                ),
+                note="Newest 30 runs; the dot's tooltip has the measured value",
+            ),
+        )
+    )
+    return (run,)
+
+
+@app.cell
+def _(run, view):
+    _tone = {"PASS": "good", "WARN": "warn", "FAIL": "bad"}
+    _rows = [
+        (
+            look.tag(row.outcome, _tone.get(row.outcome, "")),
+            look.text(row.table_name),
+            look.text(row.check_name),
+            "–" if pd.isna(row.measured_value) else f"{row.measured_value:,.4g}",
+            look.text(row.message or ""),
+        )
+        for row in listening_data.checks(run.value).itertuples()
+    ]
+    look.page_part(
+        '<div style="height:1rem"></div>',
+        look.card(
+            "Checks of one run",
+            f'<div class="controls">{mo.as_html(run).text}</div>',
+            look.table(
+                ["Outcome", "Table", "Check", "Measured", "Message"], _rows, caption="Failed checks first", numbers=[3]
+            ),
+        ),
+    )
+    return
+
+
+@app.cell
+def _(view):
+    mo.stop(view is None)
+    look.page_part(
+        look.block(
+            "Accounts",
+            look.card("", panels.accounts_table(view)),
+            note="Every listener; authorizations end six months after they were given",
+        ),
+        look.block("Completeness", *panels.completeness(view)),
+    )
+    return
+
+
+@app.cell
+def _(view):
+    mo.stop(view is None)
+    _calls = charts.with_days(listening_data.api_calls(view.user_id, view.period.start, view.period.end), "called_on")
+    look.page_part(
+        look.block(
+            "Calls to Spotify",
+            look.card(
+                "Calls a day",
+                look.chart(charts.calls(_calls), label="Calls to Spotify a day by endpoint", height=220)
+                if len(_calls)
+                else look.empty("No calls counted in this period."),
+                note="Spotify's daily quota in development mode ended at 800 to 2,600 calls",
+            ),
+        ),
+        panels.colophon(view),
+    )
+    return
+
+
+if __name__ == "__main__":
+    app.run()

@@ -1,0 +1,210 @@
+import marimo
+
+__generated_with = "0.25.2"
+app = marimo.App(width="full", app_title="Trends · Listening")
+
+with app.setup:
+    import marimo as mo
+
+    from dashboards import charts, listening_data, look, panels, selection
+
+
+@app.cell
+def _():
+    address = mo.query_params()
+    listener = selection.listener_choice(address)
+    return address, listener
+
+
+@app.cell
+def _(address, listener):
+    period = selection.period_choice(address, listener.value)
+    own_range = selection.range_choice(address, listener.value)
+    return own_range, period
+
+
+@app.cell
+def _(address, listener, own_range, period):
+    view = selection.view(address, listener.value, period.value, own_range.value)
+    widgets = [listener, period, own_range] if period.value == selection.CUSTOM else [listener, period]
+    selection.top_of_page("trends", view, widgets)
+    return (view,)
+
+
+@app.cell
+def _(address, view):
+    mo.stop(view is None or not view.has_data)
+    _names = {"days": "day", "weeks": "week", "months": "month", "quarters": "quarter", "years": "year"}
+    _fitting = "day" if view.period.days <= 62 else "week" if view.period.days <= 400 else "month"
+    _wanted = address.get("by")
+    _chosen = _wanted if _wanted in _names.values() else _fitting
+    granularity = mo.ui.dropdown(
+        _names,
+        value=next(label for label, value in _names.items() if value == _chosen),
+        label="By",
+        on_change=lambda value: address.set("by", value),
+    )
+    return (granularity,)
+
+
+@app.cell
+def _(granularity, view):
+    mo.stop(view is None or not view.has_data)
+    buckets = listening_data.trend(view.user_id, view.period, granularity.value)
+    buckets = charts.with_days(buckets, "bucket").assign(hours=lambda frame: frame["ms_played"] / 3_600_000)
+    look.page_part(
+        look.block(
+            "Listening",
+            f'<div class="controls">{mo.as_html(granularity).text}</div>',
+            look.card(
+                "Time listened",
+                look.chart(
+                    charts.bars(buckets, "hours", "Hours", granularity.value),
+                    label=f"Hours of listening per {granularity.value}",
+                    height=260,
+                )
+                if len(buckets)
+                else look.empty("Nothing played in this period."),
+                note=f"Hours per {granularity.value}; the line is the mean",
+            ),
+        )
+    )
+    return (buckets,)
+
+
+@app.cell
+def _(buckets, granularity, view):
+    mo.stop(view is None or not view.has_data or buckets.empty)
+    look.page_part(
+        '<div style="height:1rem"></div>',
+        look.cards(
+            look.card(
+                "Discovery",
+                look.chart(
+                    charts.two_lines(
+                        buckets, {"new_artists": "New artists", "new_tracks": "New tracks"}, granularity.value
+                    ),
+                    label=f"New artists and new tracks per {granularity.value}",
+                ),
+                note=f"First plays ever, per {granularity.value}",
+            ),
+            look.card(
+                "Diversity",
+                look.chart(
+                    charts.line(buckets, "effective_artists", "Artists", granularity.value),
+                    label="Effective number of artists a day",
+                ),
+                note="Artists a day if all were played equally (e to the entropy)",
+            ),
+            look.card(
+                "Skips",
+                look.chart(
+                    charts.line(buckets, "skip_rate", "Share of plays", granularity.value, percent=True),
+                    label="Share of plays that were skipped",
+                ),
+                note="Share of plays skipped",
+            ),
+            min_width="21rem",
+        ),
+    )
+    return
+
+
+@app.cell
+def _(granularity, view):
+    mo.stop(view is None or not view.has_data)
+    _top = listening_data.top(view.user_id, "artist", view.period, limit=6)
+    _artists = list(_top["artist_name"])
+    _months = charts.with_days(
+        listening_data.artist_months(view.user_id, _artists, view.period, granularity.value), "bucket"
+    )
+    _movers = listening_data.movers(view.user_id, view.period)
+    _rows = [
+        (
+            look.text(row.artist_name),
+            look.count(row.plays),
+            look.count(row.previous_plays),
+            f'<span class="{"up" if row.change > 0 else "down"}">{row.change:+,}</span>',
+        )
+        for row in _movers.itertuples()
+    ]
+    look.page_part(
+        look.block(
+            "Rise and fall",
+            look.cards(
+                look.card(
+                    "The most played artists",
+                    look.chart(
+                        charts.artist_streams(_months, _artists, granularity.value),
+                        label=f"Plays per {granularity.value} of the six most played artists",
+                        height=60 * max(len(_artists), 1),
+                    )
+                    if _artists
+                    else look.empty("Nothing played in this period."),
+                    note=f"Plays per {granularity.value}",
+                ),
+                look.card(
+                    "Movers",
+                    look.table(
+                        ["Artist", "Plays", "Before", "Change"],
+                        _rows,
+                        caption=f"Against {view.before}",
+                        numbers=[1, 2, 3],
+                    )
+                    if _rows
+                    else look.empty(
+                        "All time has nothing before it to compare with." if view.period.is_all else "No change."
+                    ),
+                ),
+                min_width="22rem",
+            ),
+        )
+    )
+    return
+
+
+@app.cell
+def _(view):
+    mo.stop(view is None or not view.has_data)
+    _totals = listening_data.session_totals(view.user_id, view.period)
+    _lengths = listening_data.session_lengths(view.user_id, view.period)
+    look.page_part(
+        look.block(
+            "Sessions",
+            look.figures(
+                [
+                    look.Figure("Sessions", look.count(_totals["sessions"])),
+                    look.Figure("Median length", look.duration(_totals["median_ms"])),
+                    look.Figure("Longest", look.duration(_totals["longest_ms"])),
+                    look.Figure("Plays a session", f"{_totals['mean_plays']:.1f}"),
+                ]
+            ),
+            '<div style="height:1rem"></div>',
+            look.card(
+                "When sessions start, and how long they last",
+                look.chart(charts.session_hours(_lengths), label="Sessions by start hour and length", height=240)
+                if len(_lengths)
+                else look.empty("No session in this period."),
+                note="Local start hour",
+            ),
+            note="A session ends after 30 minutes of silence",
+        )
+    )
+    return
+
+
+@app.cell
+def _(view):
+    mo.stop(view is None or not view.has_data)
+    look.page_part(
+        look.block(
+            "Year in review",
+            *[panels.year_in_review(view, year) for _, year in listening_data.years(view.user_id).iterrows()],
+        ),
+        panels.colophon(view),
+    )
+    return
+
+
+if __name__ == "__main__":
+    app.run()
