@@ -118,7 +118,7 @@ class ImportStreamingHistoryOperator(BaseOperator):
     is. A file that cannot be read is set aside with its reason in `ingested_files` and the log; the task goes on.
 
     :param exports_path: folder or URL (whatever Airflow's ObjectStoragePath opens); empty: nothing to do. (templated)
-    :param mode: in a `replay`, days of listeners without an account are marked here. (templated)
+    :param mode: in a `replay`, the interval's days of all listeners are marked, account or not. (templated)
     :param start: replay from, any ISO timestamp. (templated)
     :param end: replay until, exclusive. (templated)
     :param as_of: the run's time, ISO; the end of a replay that names none. (templated)
@@ -154,10 +154,16 @@ class ImportStreamingHistoryOperator(BaseOperator):
         from airflow.sdk import ObjectStoragePath
 
         from include.ingestion.import_history import import_history
+        from include.ingestion.replay import mark_interval
+        from include.ingestion.statements import statement
 
-        if not self.exports_path:
-            raise AirflowSkipException("LISTENING_EXPORTS names no export folder: nothing to import.")
         with _connect(self.postgres_conn_id) as connection:
+            if self.mode == "replay":
+                users = [row[0] for row in connection.execute(statement("list_listeners"))]
+                days = mark_interval(connection, users, start=self.start, end=self.end or self.as_of)
+                self.log.info("%d days of %d listeners marked to be built again from raw", days, len(users))
+            if not self.exports_path:
+                raise AirflowSkipException("LISTENING_EXPORTS names no export folder: nothing to import.")
             return import_history(
                 connection,
                 ObjectStoragePath(self.exports_path),

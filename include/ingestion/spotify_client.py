@@ -44,7 +44,7 @@ class SpotifyClient:
     :param access_token: returns a valid access token; called with a token that Spotify has just refused (or None), it
         must return another one.
     :param count_call: told the endpoint's name before each request is sent.
-    :param api_url: where the API is, ending in /v1/.
+    :param api_url: where the API is, with or without its /v1/.
     :param now: the clock that a quota's return is reckoned by.
     :param sleep: waits between two tries of a read.
     """
@@ -60,7 +60,7 @@ class SpotifyClient:
     ) -> None:
         self._access_token = access_token
         self._count_call = count_call
-        self._api_url = api_url if api_url.endswith("/") else api_url + "/"
+        self._api_url = api_url.rstrip("/").removesuffix("/v1") + "/v1/"
         self._now = now
         self._sleep = sleep
         self._last_response: requests.Response | None = None
