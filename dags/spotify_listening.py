@@ -169,7 +169,13 @@ def spotify_listening():
             outlets=[RAW_EVENTS],
         ).expand(account=accounts.output)
         streaming_history = ImportStreamingHistoryOperator(
-            task_id="import_streaming_history", exports_path=EXPORTS, mode=MODE, outlets=[RAW_EVENTS]
+            task_id="import_streaming_history",
+            exports_path=EXPORTS,
+            mode=MODE,
+            start=START,
+            end=END,
+            as_of=AS_OF,
+            outlets=[RAW_EVENTS],
         )
     audio_features = FetchAudioFeaturesOperator(task_id="fetch_audio_features", trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS)
     ingestion_failed = IngestionFailedOperator(task_id="ingestion_failed", trigger_rule=TriggerRule.ONE_FAILED, retries=0)
