@@ -28,7 +28,7 @@ ARTISTS_PER_CIRCLE = 10
 CATALOG_SEED = 20150401
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, repr=False)
 class Artist:
     artist_id: str
     name: str
@@ -37,8 +37,11 @@ class Artist:
     albums: list[Album] = field(default_factory=list)
     tracks: list[Track] = field(default_factory=list)
 
+    def __repr__(self) -> str:
+        return f"<Artist {self.name!r}>"
 
-@dataclass(eq=False, slots=True)
+
+@dataclass(eq=False, slots=True, repr=False)
 class Album:
     album_id: str
     name: str
@@ -47,8 +50,11 @@ class Album:
     artist: Artist
     tracks: list[Track] = field(default_factory=list)
 
+    def __repr__(self) -> str:
+        return f"<Album {self.name!r} by {self.artist.name!r}>"
 
-@dataclass(eq=False, slots=True)
+
+@dataclass(eq=False, slots=True, repr=False)
 class Track:
     """One URI. `recording` numbers what is heard: the album track and its single share it, and their ISRC."""
 
@@ -62,6 +68,9 @@ class Track:
     recording: int
     disliked_by_some: bool
     other_release: Track | None = None
+
+    def __repr__(self) -> str:
+        return f"<Track {self.name!r} by {self.artist.name!r}>"
 
     @property
     def uri(self) -> str:

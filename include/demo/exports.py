@@ -308,8 +308,8 @@ def write_account_data(path: Path, life: Life, *, older: bool = False) -> int:
 def write_bulk_history(path: Path, rows: int, *, seed: int = 1, file_bytes: int = FILE_BYTES) -> int:
     """Write an extended history of exactly `rows` rows quickly; returns the size of its JSON in bytes.
 
-    A year or less of a very busy invented life, with its quirks, repeated back in time by whole weeks: 1 000 000 rows
-    are about ten years. `file_bytes` is how large a member of the zip gets; a path ending in .json is one file without a zip.
+    Half a year of a very busy invented life, with its quirks, repeated back in time by whole weeks: a million rows
+    are about ten years. `file_bytes` is how large a member of the zip gets; a path ending in .json is one bare file.
     """
     pieces, days = _bulk_pieces(rows, seed)
     tiles = -(-rows // len(pieces))
@@ -344,7 +344,7 @@ _EPOCH = date(1970, 1, 1)
 
 
 def _bulk_pieces(rows: int, seed: int) -> tuple[list[_Piece], int]:
-    weeks = min(52, 2 + rows // 1500)
+    weeks = min(26, 2 + rows // 1500)
     listener = replace(
         invent_listener("bulk", seed, born=(_BULK_UNTIL - timedelta(weeks=weeks)).date()),
         habits=tuple(

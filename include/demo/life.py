@@ -9,10 +9,12 @@ that are in fashion with the listener at the time.
 
 from __future__ import annotations
 
+import bisect
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from itertools import accumulate
+from operator import attrgetter
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -60,20 +62,23 @@ class Life:
     listener: Listener
     seed: int
     until: datetime
-    plays: list[Play] = field(default_factory=list)
-    sessions: list[Session] = field(default_factory=list)
+    plays: list[Play] = field(default_factory=list, repr=False)
+    sessions: list[Session] = field(default_factory=list, repr=False)
 
     def session_type(self, play: Play) -> str:
         return self.sessions[play.session].session_type
 
     def forget_after(self, moment: datetime) -> None:
-        """Keep only plays that ended by then, and no more than the listener ever has."""
+        """Keep only plays that ended by then."""
         until_ms = int(moment.timestamp() * 1000)
+        self.keep_the_first(bisect.bisect_right(self.plays, until_ms, key=attrgetter("ended_ms")))
+
+    def keep_the_first(self, count: int | None) -> None:
+        """Keep only so many plays, and the sessions they are in; None keeps all."""
         plays, sessions = self.plays, self.sessions
-        if self.listener.most_plays is not None:
-            del plays[self.listener.most_plays :]
-        while plays and plays[-1].ended_ms > until_ms:
-            plays.pop()
+        if count is None or count >= len(plays):
+            return
+        del plays[count:]
         while sessions and sessions[-1].first_play >= len(plays):
             sessions.pop()
         if sessions:
@@ -190,6 +195,7 @@ class Story:
         while self.next_day <= (until + timedelta(days=1)).date() and (most is None or len(self.life.plays) < most):
             self._live_day(self.next_day, (self.next_day - self.listener.born).days)
             self.next_day += timedelta(days=1)
+        self.life.keep_the_first(most)
 
     # A day ---------------------------------------------------------------------------------------------------------
 

@@ -108,5 +108,5 @@ def synced_ms(life: Life, play: Play) -> int:
     """When the device that played a session offline was online again: soon after it, rarely days later."""
     session = life.sessions[play.session]
     draws = Draws("synced", life.seed, life.listener.user_id, session.local_date, session.session_type)
-    minutes = draws.between(5, 90) if draws.chance(0.95) else draws.between(1, 5) * 1440
+    minutes = draws.between(5, 90) if draws.chance(0.9) else draws.between(1, 5) * 1440
     return life.plays[session.first_play + session.plays - 1].ended_ms + int(minutes * 60_000)
