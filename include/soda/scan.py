@@ -1,0 +1,173 @@
+"""Runs the checks of one layer with Soda Core and tells what each of them measured.
+
+The checks are YAML (SodaCL), a folder a layer and a file a table; to add one, write it there. A check's `name` has to be
+unique within its table. In queries `${as_of}` is the run's time (UTC, ISO 8601).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+DATA_SOURCE = "listening"
+SCHEMAS = {"raw": "public", "analytics": "staging", "ml": "staging"}  # scan -> where its tables are
+SODA_ERROR = 3
+
+
+class ScanError(Exception):
+    """Checks could not be run, or not all of them: nothing may be concluded about the data."""
+
+
+@dataclass(frozen=True)
+class DatabaseAddress:
+    """How to reach the listening database; `host` may be the folder of a Unix socket."""
+
+    host: str
+    database: str
+    username: str
+    password: str = ""
+    port: int | None = None
+    sslmode: str = "prefer"
+
+    def variables(self) -> dict[str, str]:
+        return {f"listening_db_{name}": _yaml_scalar(value) for name, value in vars(self).items()}
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What one check measured.
+
+    :ivar check_id: table and name, unique within a scan.
+    :ivar table_name: the table the check is about: the stem of its file.
+    :ivar check_text: the check as written.
+    :ivar outcome: PASS, WARN or FAIL.
+    :ivar severity: the worst outcome that the check can have, WARN or FAIL.
+    :ivar measured_value: a count, share or sum as the check says; freshness in seconds; schema: what differs.
+    :ivar duration_ms: of the check's queries; checks that share a query all show its duration.
+    """
+
+    check_id: str
+    table_name: str
+    check_name: str
+    check_text: str
+    outcome: str
+    severity: str
+    measured_value: float | None
+    message: str | None
+    duration_ms: int
+
+
+def run_scan(scan: str, database: DatabaseAddress, as_of: datetime, *, folder: Path = HERE) -> list[CheckResult]:
+    """Run every check of a layer.
+
+    :param scan: `raw`, `analytics` or `ml`.
+    :param as_of: the run's time; without offset it is UTC.
+    :param folder: where the folder of the scan's checks is.
+    :raises ScanError: a check could not be parsed, run or evaluated, two share a name, or there are none.
+    """
+    if scan not in SCHEMAS:
+        raise ScanError(f"Unknown scan {scan!r}: expected one of {', '.join(SCHEMAS)}.")
+    moment = as_of if as_of.tzinfo else as_of.replace(tzinfo=UTC)
+    variables = {
+        **database.variables(),
+        "listening_db_schema": _yaml_scalar(SCHEMAS[scan]),
+        "as_of": moment.astimezone(UTC).isoformat(),
+    }
+    # Soda prefers the environment to its variables.
+    if overriding := sorted(variables.keys() & os.environ.keys()):
+        raise ScanError(f"Unset the environment variables {', '.join(overriding)}: Soda would take them for its own.")
+
+    soda = _new_soda_scan()
+    soda.set_scan_definition_name(f"listening_{scan}")
+    soda.set_data_source_name(DATA_SOURCE)
+    soda.add_variables(variables)
+    soda.add_configuration_yaml_file(str(HERE / "configuration.yml"))
+    soda.add_sodacl_yaml_files(str(folder / scan))
+    try:
+        code = soda.execute()
+    finally:
+        for source in soda._data_source_scans:  # Soda leaves its connection open, in a transaction
+            source.data_source.disconnect()
+
+    if code == SODA_ERROR or soda.has_error_logs():
+        raise ScanError(f"Scan {scan} could not be run:\n{soda.get_error_logs_text()}")
+    checks = list(soda._checks)
+    if not checks:
+        raise ScanError(f"Scan {scan} has no checks: nothing was checked in {folder / scan}.")
+    if unchecked := [check.name for check in checks if check.outcome is None]:
+        raise ScanError(f"Scan {scan} did not evaluate: {', '.join(unchecked)}.")
+    results = [_result(check, soda._queries) for check in checks]
+    ids = [result.check_id for result in results]
+    if repeated := sorted({check_id for check_id in ids if ids.count(check_id) > 1}):
+        raise ScanError(f"Scan {scan} has several checks of the same name, give each its own: {', '.join(repeated)}.")
+    return results
+
+
+def _new_soda_scan() -> Any:
+    """A Soda scan that sends no usage data, installs no tracer, and reads no stray .env over the environment."""
+    from soda.common import env_helper
+    from soda.common.config_helper import ConfigHelper
+
+    ConfigHelper.get_instance(str(HERE / "usage.yml"))  # before soda.scan, which sets up telemetry when imported
+    env_helper.load_dotenv = lambda *_, **__: False
+
+    from soda.scan import Scan
+
+    return Scan()
+
+
+def _yaml_scalar(value: str | int | None) -> str:
+    """As YAML that neither of Soda's two template passes changes."""
+    return json.dumps(value).replace("$", "\\u0024").replace("{", "\\u007b")
+
+
+def _result(check: Any, queries: list[Any]) -> CheckResult:
+    table = Path(check.check_cfg.location.file_path).stem
+    told = check.get_dict()
+    return CheckResult(
+        check_id=f"{table}: {check.name}",
+        table_name=table,
+        check_name=check.name,
+        check_text=told["definition"].strip(),
+        outcome=check.outcome.name,
+        severity=_severity(check.check_cfg),
+        measured_value=_measured_value(told["diagnostics"]),
+        message=None,
+        duration_ms=_duration_ms(check, queries),
+    )
+
+
+def _severity(check_cfg: Any) -> str:
+    def threshold(level: str) -> Any:
+        names = (f"{level}_threshold_cfg", f"{level}_validations", f"{level}_freshness_threshold")
+        return next((value for name in names if (value := getattr(check_cfg, name, None)) is not None), None)
+
+    return "WARN" if threshold("warn") is not None and threshold("fail") is None else "FAIL"
+
+
+def _measured_value(diagnostics: dict[str, Any]) -> float | None:
+    if "missing_column_names" in diagnostics:
+        return float(
+            sum(len(differing) for name, differing in diagnostics.items() if name.startswith(("column_", "missing_", "present_")))
+        )
+    if diagnostics.get("measure") == "time":
+        return diagnostics["value"] / 1000
+    value = diagnostics.get("value")
+    return None if value is None else float(value)
+
+
+def _duration_ms(check: Any, queries: list[Any]) -> int:
+    metrics = set(check.metrics.values())
+    own = [
+        query
+        for query in queries
+        if query.duration is not None
+        and (getattr(query, "metric", None) in metrics or metrics & set(getattr(query, "metrics", ())))
+    ]
+    own += [query for metric in metrics for query in metric.queries if query not in own and query.duration is not None]
+    return round(sum(query.duration.total_seconds() for query in own) * 1000)
