@@ -1,0 +1,49 @@
+"""What a listening database holds, in a form that two databases can be compared by."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+import psycopg
+from psycopg import sql
+
+SCHEMAS = ("public", "staging", "analytics", "ml")
+
+
+class TableSum(TypedDict):
+    """Rows, and the sum of the rows' md5 (upper 64 bits), which their order does not change."""
+
+    rows: int
+    checksum: str
+
+
+def checksums(connection: psycopg.Connection) -> dict[str, TableSum]:
+    """Of every table, by `schema.table`, as the connection's transaction sees them."""
+    # How a row reads as text depends on these.
+    connection.execute("set local timezone to 'UTC'")
+    connection.execute("set local datestyle to 'ISO'")
+    connection.execute("set local extra_float_digits to 1")
+    tables = connection.execute(
+        "select table_schema, table_name from information_schema.tables"
+        " where table_type = 'BASE TABLE' and table_schema = any(%s) order by 1, 2",
+        [list(SCHEMAS)],
+    ).fetchall()
+    sums: dict[str, TableSum] = {}
+    for schema, table in tables:
+        statement = sql.SQL(
+            "select count(*), coalesce(sum(('x' || left(md5(t::text), 16))::bit(64)::bigint::numeric), 0)::text from {} t"
+        ).format(sql.Identifier(schema, table))
+        row = connection.execute(statement).fetchone()
+        assert row is not None
+        sums[f"{schema}.{table}"] = {"rows": row[0], "checksum": row[1]}
+    return sums
+
+
+def differences(expected: dict[str, TableSum], found: dict[str, TableSum]) -> list[str]:
+    """One line per table that is not the same."""
+    lines = []
+    for table in sorted(expected.keys() | found.keys()):
+        if expected.get(table) != found.get(table):
+            before, after = (sums[table]["rows"] if table in sums else "no" for sums in (expected, found))
+            lines.append(f"{table}: {before} rows expected, {after} found")
+    return lines
