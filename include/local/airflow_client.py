@@ -45,6 +45,10 @@ class AirflowClient:
     def connections(self) -> list[dict[str, Any]]:
         return self._request("GET", "/connections").json()["connections"]
 
+    def delete_connection(self, connection_id: str) -> None:
+        """Remove the connection, if there is one."""
+        self._request("DELETE", f"/connections/{connection_id}", accept=(404,))
+
     def dag_exists(self, dag_id: str) -> bool:
         return self._request("GET", f"/dags/{dag_id}", accept=(404,)).status_code == 200
 
@@ -69,6 +73,10 @@ class AirflowClient:
 
     def fail_run(self, dag_id: str, run_id: str, note: str) -> None:
         self._request("PATCH", f"/dags/{dag_id}/dagRuns/{run_id}", json={"state": "failed", "note": note})
+
+    def delete_run(self, dag_id: str, run_id: str) -> None:
+        """Remove a run from the history, with its tasks and XComs."""
+        self._request("DELETE", f"/dags/{dag_id}/dagRuns/{run_id}", accept=(404,))
 
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         answer = self._request("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", params={"limit": 100})
