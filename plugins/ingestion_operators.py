@@ -214,11 +214,14 @@ class FetchAudioFeaturesOperator(BaseOperator):
             retry_at = quota_returns_at(connection, user_id)
             if retry_at is not None and retry_at > now:
                 continue
+            hook = SpotifyHook(connection_id, postgres_conn_id=self.postgres_conn_id)
             try:
-                client = SpotifyHook(connection_id, postgres_conn_id=self.postgres_conn_id).get_conn()
+                client = hook.get_conn()
                 done.update(fetch_metadata(connection, client, user_id, now=now))
             except SpotifyError as error:
                 self.log.info("%s: %s", user_id, error)
+            finally:
+                hook.close()
         done.update(
             fetch_audio_features(
                 connection,

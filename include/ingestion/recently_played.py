@@ -55,7 +55,7 @@ class Window:
     unreadable: Counter[str] = field(default_factory=Counter)
 
 
-def read_window(client: SpotifyClient, known_until: datetime | None, pages: int = MOST_PAGES) -> Window:
+def read_window(client: SpotifyClient, known_until: datetime | None) -> Window:
     """All plays that Spotify still shows, as far back as two hours before the newest known one, in 50s.
 
     The first page carries no cursor: it is the whole window anyway, so plays that Spotify fills in late are met however
@@ -64,7 +64,7 @@ def read_window(client: SpotifyClient, known_until: datetime | None, pages: int 
     window = Window()
     before_ms: int | None = None
     shown = 0
-    for _ in range(pages):
+    for _ in range(MOST_PAGES):
         page = client.recently_played(before_ms)
         shown += len(page["items"])
         for item in page["items"]:
@@ -76,7 +76,7 @@ def read_window(client: SpotifyClient, known_until: datetime | None, pages: int 
         if not page["items"] or not page.get("next") or not window.plays:
             break
         oldest = min(play.played_at for play in window.plays)
-        if known_until is not None and oldest <= known_until - OVERLAP:
+        if known_until is None or oldest <= known_until - OVERLAP:
             break
         before_ms = int(oldest.timestamp() * 1000)
     window.is_full = shown >= WINDOW

@@ -31,6 +31,7 @@ API_URL = "https://api.spotify.com/v1/"
 WINDOW = 50  # plays: all that Spotify ever shows
 TIMEOUT = (5.0, 20.0)  # seconds to connect, and between two bytes of an answer
 READ_TRIES = 3
+READ_PAUSE_SECONDS = 1.0
 RATE_WINDOW_SECONDS = 30.0  # Spotify's rolling window: what to wait when a 429 does not say
 LONGEST_WAIT_SECONDS = 600.0  # a longer Retry-After is the quota, whatever the body says
 
@@ -137,7 +138,7 @@ class SpotifyClient:
             except SpotifyUnavailable:
                 if not tries_left:
                     raise
-                self._sleep((READ_TRIES - tries_left) * random.uniform(0.5, 1.0))
+                self._sleep(READ_PAUSE_SECONDS * (READ_TRIES - tries_left) * random.uniform(0.5, 1.0))
         raise AssertionError("unreachable")
 
     def _call(self, endpoint: str, send: Callable[[spotipy.Spotify], Any]) -> Any:

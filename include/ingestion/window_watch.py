@@ -58,7 +58,7 @@ def judge(unknown: Sequence[bool]) -> Look:
 
 def look(connection: psycopg.Connection, client: SpotifyClient, user_id: str) -> Look:
     """One call to Spotify, and what follows from it."""
-    plays = read_window(client, None, pages=1).plays
+    plays = read_window(client, None).plays
     known = {
         bytes(row[0].bytes)
         for row in connection.execute(

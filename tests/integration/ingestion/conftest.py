@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
 import pytest
 from cryptography.fernet import Fernet
 
+from include.demo.client import SimulatorClient
 from include.demo.simulator import CLIENT_ID, CLIENT_SECRET, simulator_server
 
 NOW = datetime(2026, 10, 23, 12, tzinfo=UTC)
@@ -44,13 +45,31 @@ def airflow_connections(
     return add
 
 
-@pytest.fixture
-def simulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+@pytest.fixture(scope="session")
+def shared_simulator() -> Iterator[SimulatorClient]:
+    """One simulated Spotify for many tests, its lives told already: the first look at one takes seconds."""
     with simulator_server(now=NOW.isoformat()) as simulator:
-        monkeypatch.setenv("SPOTIFY_API_URL", simulator.api_url)
-        monkeypatch.setenv("SPOTIFY_ACCOUNTS_URL", simulator.url)
-        monkeypatch.setenv("RECCOBEATS_URL", simulator.reccobeats_url)
+        for user_id in ("ada", "bea"):
+            simulator.truth(user_id, NOW - timedelta(days=1))
         yield simulator
+
+
+@pytest.fixture
+def simulator(monkeypatch: pytest.MonkeyPatch, shared_simulator: SimulatorClient) -> SimulatorClient:
+    """The shared one, at the beginning again: clock, faults, limits, counted calls. Its playlists stay."""
+    shared_simulator.set_clock(NOW)
+    shared_simulator.clear_faults()
+    shared_simulator.rotate_refresh_tokens(0)
+    shared_simulator.set_limits()
+    shared_simulator.forget_calls()
+    point_at(monkeypatch, shared_simulator)
+    return shared_simulator
+
+
+def point_at(monkeypatch: pytest.MonkeyPatch, simulator: SimulatorClient) -> None:
+    monkeypatch.setenv("SPOTIFY_API_URL", simulator.api_url)
+    monkeypatch.setenv("SPOTIFY_ACCOUNTS_URL", simulator.url)
+    monkeypatch.setenv("RECCOBEATS_URL", simulator.reccobeats_url)
 
 
 @pytest.fixture
@@ -71,7 +90,7 @@ def add_listener(connection: psycopg.Connection) -> Callable[..., None]:
 
 @pytest.fixture
 def authorize(
-    simulator: Any, airflow_connections: Callable[..., None], add_listener: Callable[..., None]
+    simulator: SimulatorClient, airflow_connections: Callable[..., None], add_listener: Callable[..., None]
 ) -> Callable[..., dict[str, str]]:
     """An authorized account of a demo listener, as `make authorize` leaves it; returns list_accounts' item."""
 

@@ -8,6 +8,8 @@ from airflow.sdk.exceptions import AirflowSkipException
 from ingestion_operators import FetchAudioFeaturesOperator, IngestRecentlyPlayedOperator
 from publish_playlists import PublishPlaylistsOperator
 
+from include.demo.listeners import listener_named
+from include.demo.simulator import simulator_server
 from include.ingestion.metadata import CALLS_PER_DAY
 
 
@@ -17,6 +19,16 @@ def ingest(account):
 
 def fetch():
     return FetchAudioFeaturesOperator(task_id="fetch_audio_features").execute({"run_id": "run"})
+
+
+@pytest.fixture
+def simulator(monkeypatch):
+    """One of its own for each test: without anybody's playlists."""
+    with simulator_server(now="2026-10-23T12:00:00+00:00", listeners=[listener_named("ada")]) as simulator:
+        monkeypatch.setenv("SPOTIFY_API_URL", simulator.api_url)
+        monkeypatch.setenv("SPOTIFY_ACCOUNTS_URL", simulator.url)
+        monkeypatch.setenv("RECCOBEATS_URL", simulator.reccobeats_url)
+        yield simulator
 
 
 def publish(**kwargs):
@@ -103,7 +115,7 @@ def playlist(authorize, connection: psycopg.Connection, owner_conninfo):
     return put
 
 
-def test_publishing_creates_once_then_replaces_in_place(playlist, simulator, connection):
+def test_publishing_creates_once_then_replaces_in_place(playlist, simulator):
     assert publish() == {"published": 1}
     (made,) = simulator.playlists("ada")
     assert not made["public"]
@@ -115,7 +127,7 @@ def test_publishing_creates_once_then_replaces_in_place(playlist, simulator, con
 
 
 @pytest.mark.parametrize("kind", ["lost_answer", "reset", "non_json"])
-def test_a_creation_whose_answer_is_lost_is_not_repeated(playlist, simulator, connection, kind):
+def test_a_creation_whose_answer_is_lost_is_not_repeated(playlist, simulator, kind):
     simulator.plan_faults({"match": "POST /v1/me/playlists", "kind": kind})
     assert publish() == {"unavailable": 1}
     assert publish() == {"published": 1}
@@ -133,8 +145,8 @@ def test_only_the_newest_run_publishes(playlist):
 
 
 def test_without_the_scope_nothing_is_written(authorize, connection, simulator):
-    authorize("bea", scope="user-read-recently-played")
+    authorize("ada", scope="user-read-recently-played")
     connection.execute("update listeners set publishes_playlists = true")
     connection.commit()
     assert publish() == {"accounts_failed": 1}
-    assert simulator.playlists("bea") == []
+    assert simulator.playlists("ada") == []
