@@ -523,3 +523,5 @@ cross join (
 on conflict do nothing;
 
 select staging.refresh_statistics('listening_events', (select count(*) from new_events));
+
+select staging.built_from_raw();
