@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -78,8 +80,15 @@ def context(base: str, uri: str | None) -> Json | None:
     return {key: links[key] for key in ("type", "href", "external_urls", "uri")}
 
 
-def play_history(base: str, track: Track, played_at_ms: int, context_uri: str | None) -> Json:
-    return {"track": full_track(base, track), "played_at": iso_ms(played_at_ms), "context": context(base, context_uri)}
+@lru_cache(maxsize=4096)
+def _track_text(base: str, track: Track) -> str:
+    return json.dumps(full_track(base, track))
+
+
+def play_history_text(base: str, track: Track, played_at_ms: int, context_uri: str | None) -> str:
+    """One item of recently played as JSON text: encoding its track is most of a poll's cost, so that is kept."""
+    told = json.dumps({"played_at": iso_ms(played_at_ms), "context": context(base, context_uri)})
+    return f'{{"track": {_track_text(base, track)}, {told[1:]}'
 
 
 def playlist(base: str, row: Json, owner_name: str, total: int) -> Json:

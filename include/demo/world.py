@@ -41,12 +41,12 @@ class World:
     def __init__(self, listeners: tuple[Listener, ...], clock: Clock) -> None:
         self.listeners = {listener.user_id: listener for listener in listeners}
         self.clock = clock
-        self._lock = threading.Lock()
+        self._locks = {user_id: threading.Lock() for user_id in self.listeners}
         self._told: dict[str, tuple[Story, RecentlyPlayed]] = {}
 
     def recently_played(self, user_id: str) -> RecentlyPlayed:
         now = datetime.fromtimestamp(self.clock.now_ms() / 1000, UTC)
-        with self._lock:
+        with self._locks[user_id]:
             if user_id not in self._told:
                 story = Story(self.listeners[user_id])
                 self._told[user_id] = (story, RecentlyPlayed(story.life))

@@ -32,7 +32,7 @@ EXTENDED_FIELDS = [
 
 @pytest.fixture(scope="module")
 def life() -> Life:
-    return build_life(replace(listener_named("ada"), born=date(2026, 1, 1)), until=UNTIL)
+    return build_life(replace(listener_named("ada"), born=date(2025, 10, 1)), until=UNTIL)
 
 
 @pytest.fixture(scope="module")
@@ -138,8 +138,11 @@ def test_the_zip_is_spotifys(life: Life, tmp_path: Path, monkeypatch: pytest.Mon
     with zipfile.ZipFile(tmp_path / "ada" / "my_spotify_data.zip") as archive:
         names = archive.namelist()
         folder = "Spotify Extended Streaming History/"
-        assert names[:2] == [f"{folder}Streaming_History_Audio_2026_{number}.json" for number in (0, 1)]
-        assert f"{folder}Streaming_History_Video_2026.json" in names
+        assert names[:2] == [
+            f"{folder}Streaming_History_Audio_{years}_{number}.json"
+            for number, years in enumerate(("2025", "2025-2026"))
+        ]
+        assert f"{folder}Streaming_History_Video_2025-2026.json" in names
         assert f"{folder}ReadMeFirst_ExtendedStreamingHistory.pdf" in names
         audio = [row for name in names if "Audio" in name for row in json.loads(archive.read(name))]
         video = [row for name in names if "Video" in name for row in json.loads(archive.read(name))]
