@@ -162,7 +162,7 @@ def spotify_listening():
             start=START,
             end=END,
             as_of=AS_OF,
-            map_index_template="{{ task.account["user_id"] }}",
+            map_index_template="{{ task.account['user_id'] }}",
             retry_policy=SpotifyRetryPolicy(),
             max_active_tis_per_dag=4,
             inlets=[SPOTIFY_WINDOW],
