@@ -55,6 +55,9 @@ class AirflowClient:
     def import_errors(self) -> list[dict[str, Any]]:
         return self._request("GET", "/importErrors").json()["import_errors"]
 
+    def is_paused(self, dag_id: str) -> bool:
+        return self._request("GET", f"/dags/{dag_id}").json()["is_paused"]
+
     def unpause(self, dag_id: str) -> None:
         self._request("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
 
