@@ -78,6 +78,43 @@ stop: $(INSTALLED)  ## Stop a stack started elsewhere, and what a killed one lef
 clean: $(INSTALLED)  ## Remove all state but the virtual environment (YES=1 also removes a real listener's data)
 	@$(STACK) clean $(if $(YES),--yes)
 
+# Where these act: the local installation, or with IN=compose the one in containers.
+TOOLS := docker compose run --rm --quiet-pull -T tools
+BACKUPS := .local/backups
+
+.PHONY: secrets
+secrets:  ## Containers: generate the secrets that are missing, show the Airflow login
+	@docker compose build --quiet secrets && docker compose run --rm -T secrets && docker compose run --rm --no-deps -T tools login
+
+.PHONY: backup
+backup: $(INSTALLED)  ## Back the listening database up into .local/backups (IN=compose: of the containers)
+ifeq ($(IN),compose)
+	@mkdir -p -m 700 $(BACKUPS) && file=$(BACKUPS)/listening-$$(date -u +%Y%m%dT%H%M%SZ).tar && \
+	  $(TOOLS) backup >$$file.new && mv $$file.new $$file && echo "$$file"
+else
+	@$(STACK) exec -- python -m include.deploy.backup $(BACKUPS)
+endif
+
+.PHONY: restore
+restore: $(INSTALLED)  ## Replace the listening database by a backup: FILE=… YES=1 (IN=compose: of the containers)
+ifeq ($(IN),compose)
+	@$(TOOLS) restore $(if $(YES),--yes) <"$(FILE)"
+else
+	@$(STACK) exec -- python -m include.deploy.restore "$(FILE)" $(if $(YES),--yes)
+endif
+
+.PHONY: forget
+forget: $(INSTALLED)  ## Remove a listener and everything about them: LISTENER=… YES=1 (IN=compose: in the containers)
+	@$(if $(filter compose,$(IN)),$(TOOLS) forget,$(STACK) exec -- python -m include.deploy.forget) "$(LISTENER)" $(if $(YES),--yes)
+
+.PHONY: doctor
+doctor: $(INSTALLED)  ## What is configured, reachable, stale or about to expire, and what to do (IN=compose)
+	@$(if $(filter compose,$(IN)),$(TOOLS) doctor,$(STACK) exec -- python -m include.deploy.doctor)
+
+.PHONY: chaos
+chaos: $(INSTALLED)  ## Kill and starve a demo stack, compare with an undisturbed one (ROUNDS=20, SEED=1)
+	@$(PYTHON) -m include.deploy.chaos --rounds $(or $(ROUNDS),20) --seed $(or $(SEED),1)
+
 .PHONY: test
 test: $(INSTALLED)  ## All tests, or some: ARGS='tests/unit -k parse'
 	@$(PYTHON) -m pytest $(ARGS)
@@ -98,6 +135,10 @@ format: $(INSTALLED)  ## Rewrite the code as `make lint` wants it
 .PHONY: bench
 bench: $(INSTALLED)  ## Measure; prints a table and writes .local/bench.json (ARGS=<benchmark names>)
 	@$(PYTHON) -m include.bench $(ARGS)
+
+.PHONY: evaluate
+evaluate: $(INSTALLED)  ## Compare the playlist generator with baselines (FILES=a.zip,b.json: on your own exports)
+	@FILES='$(FILES)' $(PYTHON) -m ml.evaluation
 
 .PHONY: lock
 lock: $(INSTALLED)  ## Compile requirements.lock from requirements.txt
