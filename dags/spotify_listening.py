@@ -60,6 +60,7 @@ from ingestion_operators import (
     IngestRecentlyPlayedOperator,
     ListAccountsOperator,
 )
+from listening_ui import PersonasLink, PlaylistsLink
 from prepare_schema import prepare_schema
 from publish_playlists import PublishPlaylistsOperator
 from soda_operator import QualityFailedOperator, SodaScanOperator, choose_branch
@@ -201,10 +202,12 @@ def spotify_listening():
         features = [model("build_session_features"), model("build_user_features")]
         clusters = model("cluster_sessions")
         personas = model("label_personas")
+        personas.operator_extra_links = (PersonasLink(),)
         chain(start_models, features, clusters, personas)
     with TaskGroup("playlist_generation", prefix_group_id=False, tooltip="What to hear, and why"):
         cooccurrence = model("artist_cooccurrence")
         playlists = model("generate_playlists")
+        playlists.operator_extra_links = (PlaylistsLink(),)
         chain(cooccurrence, playlists)
     scan_ml = scan("ml")
     ml_gate = gate("ml", on_pass="publish_tables")

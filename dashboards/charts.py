@@ -28,6 +28,35 @@ def with_days(frame: pd.DataFrame, column: str) -> pd.DataFrame:
     return frame.assign(**{column: pd.to_datetime(frame[column])})
 
 
+_OFFSETS = {
+    "day": pd.DateOffset(days=1),
+    "week": pd.DateOffset(weeks=1),
+    "month": pd.DateOffset(months=1),
+    "quarter": pd.DateOffset(months=3),
+    "year": pd.DateOffset(years=1),
+}
+
+
+def _spans(frame: pd.DataFrame, granularity: str, column: str = "bucket") -> pd.DataFrame:
+    """Adds from_ and to_, between which a bucket's bar stands: its span less a gap, so that bars never touch an axis."""
+    end = frame[column] + _OFFSETS[granularity]
+    gap = (end - frame[column]) * 0.1
+    return frame.assign(from_=frame[column] + gap, to_=end - gap)
+
+
+def _stacked(frame: pd.DataFrame, value: str, *, normalize: bool = False) -> pd.DataFrame:
+    """Adds low and high: each row's place in the stack of its bucket (shares of 1 when normalised)."""
+    stacks = frame.groupby("from_")[value]
+    high = stacks.cumsum()
+    total = stacks.transform("sum").where(lambda sums: sums > 0) if normalize else 1
+    return frame.assign(low=(high - frame[value]) / total, high=high / total)
+
+
+def _span(granularity: str) -> alt.X:
+    axis_format, _ = _TIME_FORMATS[granularity]
+    return alt.X("from_:T", title=None, axis=alt.Axis(format=axis_format, tickCount=7))
+
+
 def _time(granularity: str, column: str = "bucket") -> alt.X:
     axis_format, _ = _TIME_FORMATS[granularity]
     return alt.X(f"{column}:T", title=None, axis=alt.Axis(format=axis_format, tickCount=7))
@@ -39,18 +68,12 @@ def _time_tooltip(granularity: str, column: str = "bucket") -> alt.Tooltip:
 
 def bars(buckets: pd.DataFrame, column: str, title: str, granularity: str) -> alt.LayerChart:
     """One bar a bucket and the mean as a line."""
-    unit = {"quarter": "yearquarter", "month": "yearmonth", "year": "year"}.get(granularity)
-    x = (
-        _time(granularity)
-        if unit is None
-        else alt.X(f"{unit}(bucket):T", title=None, axis=alt.Axis(format=_TIME_FORMATS[granularity][0]))
-    )
-    base = alt.Chart(buckets)
-    width = max(1.0, min(22.0, 640 / max(len(buckets), 1)))
-    mark = {"width": {"band": 0.82}} if unit else {"width": width}
-    drawn = base.mark_bar(**mark).encode(
-        x=x,
-        y=alt.Y(f"{column}:Q", title=title),
+    base = alt.Chart(_spans(buckets, granularity))
+    drawn = base.mark_rect(color="var(--tone-accent)").encode(
+        x=_span(granularity),
+        x2="to_:T",
+        y2=alt.datum(0),
+        y=alt.Y(f"{column}:Q", title=title, axis=alt.Axis(tickCount=5)),
         tooltip=[
             _time_tooltip(granularity),
             alt.Tooltip(f"{column}:Q", title=title, format=",.1f"),
@@ -115,28 +138,21 @@ def two_lines(buckets: pd.DataFrame, columns: dict[str, str], granularity: str) 
 
 
 def artist_streams(months: pd.DataFrame, artists: list[str], granularity: str) -> alt.Chart:
-    """Plays of each artist over time, one row an artist, all on one scale."""
+    """A heat row for each artist: the darker, the more plays in that bucket."""
     return (
-        alt.Chart(months)
-        .mark_bar(
-            width=alt.RelativeBandSize(0.8) if False else max(1.0, min(16.0, 460 / max(months["bucket"].nunique(), 1)))
-        )
+        alt.Chart(_spans(months, granularity))
+        .mark_rect(color="var(--tone-accent)", cornerRadius=2)
         .encode(
-            x=_time(granularity),
-            y=alt.Y("plays:Q", title=None, axis=None),
-            row=alt.Row(
+            x=_span(granularity),
+            x2="to_:T",
+            y=alt.Y(
                 "artist_name:N",
                 sort=artists,
                 title=None,
-                header=alt.Header(
-                    labelOrient="top",
-                    labelAnchor="start",
-                    labelColor="var(--tone-ink)",
-                    labelFont="PT Sans",
-                    labelFontSize=12,
-                    labelPadding=2,
-                ),
+                scale=alt.Scale(paddingInner=0.25),
+                axis=alt.Axis(labelLimit=130, labelColor="var(--tone-ink)", domain=False, ticks=False),
             ),
+            opacity=alt.Opacity("plays:Q", scale=alt.Scale(type="sqrt", range=[0.08, 1], zero=True), legend=None),
             tooltip=[
                 alt.Tooltip("artist_name:N", title="Artist"),
                 _time_tooltip(granularity),
@@ -209,11 +225,15 @@ def _persona_colour(labels: list[str], colours: list[str]) -> alt.Color:
 def persona_shares(time: pd.DataFrame, labels: list[str], colours: list[str], granularity: str) -> alt.Chart:
     """Each persona's share of the listening time, per bucket."""
     return (
-        alt.Chart(time)
-        .mark_bar(width=max(2.0, min(30.0, 420 / max(time["bucket"].nunique(), 1))), cornerRadiusEnd=0)
+        alt.Chart(_stacked(_spans(time, granularity), "hours", normalize=True))
+        .mark_rect()
         .encode(
-            x=_time(granularity),
-            y=alt.Y("hours:Q", stack="normalize", title="Share of time", axis=alt.Axis(format="%")),
+            x=_span(granularity),
+            x2="to_:T",
+            y=alt.Y(
+                "low:Q", title="Share of time", axis=alt.Axis(format="%", tickCount=5), scale=alt.Scale(domain=[0, 1])
+            ),
+            y2="high:Q",
             color=_persona_colour(labels, colours),
             tooltip=[
                 _time_tooltip(granularity),
@@ -261,7 +281,8 @@ def session_map(points: pd.DataFrame) -> pd.DataFrame:
     features = points[[name for name in points if name not in _NOT_FEATURES]].astype(float).dropna(axis=1)
     if len(points) < 3 or features.shape[1] < 2:
         return points.assign(x=0.0, y=0.0)
-    spread = features.std().replace(0, np.nan)
+    spread = features.std()
+    spread = spread.where(spread > 1e-9 * features.abs().max())  # a constant has no direction to spread in
     standardised = ((features - features.mean()) / spread).dropna(axis=1).to_numpy()
     _, _, components = np.linalg.svd(standardised, full_matrices=False)
     # The sign of a component is arbitrary: make its largest weight positive, so that the map does not flip between runs.
@@ -282,8 +303,8 @@ def map_chart(points: pd.DataFrame, labels: list[str], colours: list[str]) -> al
         )
         .mark_circle(opacity=0.55)
         .encode(
-            x=alt.X("x:Q", title=None, axis=axis),
-            y=alt.Y("y:Q", title=None, axis=axis),
+            x=alt.X("x:Q", title=None, axis=axis, scale=alt.Scale(zero=False, padding=10)),
+            y=alt.Y("y:Q", title=None, axis=axis, scale=alt.Scale(zero=False, padding=10)),
             size=alt.Size("minutes:Q", legend=None, scale=alt.Scale(range=[12, 160])),
             color=_persona_colour(labels, colours),
             tooltip=[
@@ -306,7 +327,9 @@ def check_history(history: pd.DataFrame) -> alt.Chart:
         alt.Chart(shown)
         .mark_point(filled=True, size=60, opacity=1)
         .encode(
-            x=alt.X("checked_at:T", title=None, axis=alt.Axis(format="%-d %b", tickCount=6)),
+            x=alt.X(
+                "checked_at:T", title=None, axis=alt.Axis(format="%-d %b", tickCount=6), scale=alt.Scale(padding=14)
+            ),
             y=alt.Y("check:N", title=None, sort=None, axis=alt.Axis(labelLimit=320, grid=True)),
             color=alt.Color("outcome:N", scale=alt.Scale(domain=outcomes, range=list(_OUTCOMES.values()))),
             shape=alt.Shape("outcome:N", scale=alt.Scale(domain=outcomes, range=["circle", "triangle-up", "cross"])),
@@ -328,11 +351,13 @@ def check_height(history: pd.DataFrame) -> int:
 def calls(counted: pd.DataFrame) -> alt.Chart:
     """Calls a day, stacked by endpoint."""
     return (
-        alt.Chart(counted)
-        .mark_bar(width=max(2.0, min(24.0, 700 / max(counted["called_on"].nunique(), 1))))
+        alt.Chart(_stacked(_spans(counted, "day", "called_on"), "calls"))
+        .mark_rect()
         .encode(
-            x=alt.X("called_on:T", title=None, axis=alt.Axis(format="%-d %b", tickCount=7)),
-            y=alt.Y("calls:Q", title="Calls"),
+            x=_span("day"),
+            x2="to_:T",
+            y=alt.Y("low:Q", title="Calls", axis=alt.Axis(tickCount=5)),
+            y2="high:Q",
             color=alt.Color("endpoint:N"),
             tooltip=[
                 alt.Tooltip("called_on:T", title="Day", format="%a %-d %b %Y"),

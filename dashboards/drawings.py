@@ -38,7 +38,7 @@ def calendar(days: pd.DataFrame, end: dt.date, *, weeks: int = 53) -> str:
             row = known.get(date)
             if weekday == 0 and date.month != month:
                 month = date.month
-                if week < weeks - 2:
+                if week < weeks - 2 and (week or date.day <= 14):
                     marks.append(f'<text x="{x}" y="11">{date:%b}</text>')
             words = (
                 f"{look.count(row.plays)} plays, {look.duration(row.ms_played)}"

@@ -27,13 +27,15 @@ PAGES = {
 }
 PERSONA_COLOURS = [f"var(--tone-p{number})" for number in range(8)]
 
-# Runs before marimo's own scripts. No service worker: the apps serve no public/ files, and it would sit between every
-# request and the cache.
+# Runs before marimo's own scripts. The service worker would only serve public/ files, of which there are none, and would sit
+# between every request and the browser's cache: it gets one that never registers.
 _HEAD_SCRIPT = """
-delete Navigator.prototype.serviceWorker;
+const never = new Promise(() => {});
+Object.defineProperty(Navigator.prototype, 'serviceWorker', {value: {register: () => never, ready: never}});
 if (window.self !== window.top) document.documentElement.classList.add('framed');
-document.documentElement.lang = 'en';
 """
+# A title that begins so makes marimo copy the sheet into its widgets' shadow roots.
+_STYLE_TITLE = "marimo-listening"
 
 
 def stylesheet() -> str:
@@ -45,7 +47,7 @@ def head() -> str:
     icon = quote(f'<svg xmlns="http://www.w3.org/2000/svg" {RECORD[5:]}')
     for token, colour in (("ink", "#14211d"), ("paper", "#f3f5f1"), ("accent", "#0b6b58")):
         icon = icon.replace(quote(f"var(--tone-{token})"), quote(colour))
-    return f'<link rel="icon" href="data:image/svg+xml,{icon}"><script>{_HEAD_SCRIPT}</script><style>{stylesheet()}</style>'
+    return f'<link rel="icon" href="data:image/svg+xml,{icon}"><script>{_HEAD_SCRIPT}</script><style title="{_STYLE_TITLE}">{stylesheet()}</style>'
 
 
 # Words for numbers --------------------------------------------------------------------------------------------------
@@ -119,13 +121,19 @@ def _joined(parts: Iterable[object]) -> str:
     return "".join(part if isinstance(part, str) else mo.as_html(part).text for part in parts)
 
 
+def space() -> str:
+    return '<div class="space"></div>'
+
+
 def page_part(*parts: object) -> mo.Html:
     """Hand a piece of the page to marimo."""
     return mo.Html(f'<div class="listening">{_joined(parts)}</div>')
 
 
-def block(title: str, *parts: object, note: str = "") -> str:
+def block(title: str, *parts: object, note: str = "", control: object = None) -> str:
+    """A titled section; a control that belongs to it stands beside the title."""
     about = f"<p>{text(note)}</p>" if note else ""
+    about += f'<div class="controls">{_joined([control])}</div>' if control is not None else ""
     return f'<section class="block"><header><h2>{text(title)}</h2>{about}</header>{_joined(parts)}</section>'
 
 
@@ -133,10 +141,10 @@ def cards(*parts: object, min_width: str = "17rem") -> str:
     return f'<div class="cards" style="--min:{min_width}">{_joined(parts)}</div>'
 
 
-def card(title: str, *parts: object, note: str = "", wide: bool = False) -> str:
+def card(title: str, *parts: object, note: str = "") -> str:
     about = f"<p>{text(note)}</p>" if note else ""
-    size = " span-2" if wide else ""
-    return f'<article class="card{size}"><header><h3>{text(title)}</h3>{about}</header>{_joined(parts)}</article>'
+    head = f"<header><h3>{text(title)}</h3>{about}</header>" if title else about
+    return f'<article class="card">{head}{_joined(parts)}</article>'
 
 
 @dataclass(frozen=True)
@@ -151,18 +159,18 @@ class Figure:
 def figures(items: Sequence[Figure]) -> str:
     cells = "".join(
         f'<div class="figure"><dt>{text(item.label)}</dt><dd><span class="value">{_value(item.value)}</span>'
-        f'<div class="note">{item.note}&nbsp;</div></dd></div>'
+        f'<span class="note">{item.note}</span></dd></div>'
         for item in items
     )
     return f'<dl class="figures">{cells}</dl>'
 
 
+_UNITS = {"h", "min", "s", "days", "plays"}
+
+
 def _value(value: str) -> str:
-    """Units smaller than numbers: '3 h 12 min'."""
-    words = [
-        text(word) if word[:1].isdigit() or word == "–" else f"<small>{text(word)}</small>" for word in value.split(" ")
-    ]
-    return " ".join(words)
+    """Units smaller than their numbers: '3 h 12 min'."""
+    return " ".join(f"<small>{word}</small>" if word in _UNITS else text(word) for word in value.split(" "))
 
 
 def notice(message: str, *, tone: str = "") -> str:

@@ -99,7 +99,6 @@ def _(measure, view):
     look.page_part(
         look.block(
             "Most played",
-            f'<div class="controls">{mo.as_html(measure).text}</div>',
             look.cards(
                 _ranking("track", "Tracks"),
                 _ranking("artist", "Artists"),
@@ -107,6 +106,7 @@ def _(measure, view):
                 min_width="19rem",
             ),
             note=f"Arrows: change of rank since {since}",
+            control=measure,
         )
     )
     return
@@ -127,7 +127,7 @@ def _(view):
                 note=f"53 weeks to {look.day(_end)}; darker means more listening",
             ),
         ),
-        '<div style="height:1rem"></div>',
+        look.space(),
         look.cards(
             look.card(
                 "Listening clock",
@@ -137,7 +137,7 @@ def _(view):
             look.card(
                 "Hours of the day",
                 look.chart(charts.hours_chart(_hours), label="Listening time by hour of the day", height=300),
-                note="Hours of listening, weekdays and weekends",
+                note="Hours listened in this period",
             ),
             min_width="22rem",
         ),
@@ -155,16 +155,17 @@ def _(view):
     _records = [
         (
             look.text(row["record"]),
-            f"<strong>{_value(row)}</strong>",
+            f'<strong class="nowrap">{_value(row)}</strong>',
             look.text(row["what"]),
-            look.day(row["local_date"]),
+            f'<span class="nowrap">{look.day(row["local_date"])}</span>',
         )
         for _, row in listening_data.records(view.user_id).iterrows()
     ]
     _milestones = [
         (f"<strong>{look.count(row.plays)}</strong> plays", look.day(row.local_date))
-        for row in listening_data.milestones(view.user_id).itertuples()
+        for row in listening_data.milestones(view.user_id).head(6).itertuples()
     ]
+    _next = panels.next_milestone(view)
     look.page_part(
         look.block(
             "Records and milestones",
@@ -176,7 +177,8 @@ def _(view):
                     "Milestones",
                     look.table(["Reached", "On"], _milestones, caption="Plays since the first known one")
                     if _milestones
-                    else look.empty("The first milestone comes at 10 plays."),
+                    else "",
+                    _next,
                 ),
                 min_width="22rem",
             ),

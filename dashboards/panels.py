@@ -6,6 +6,7 @@ import csv
 import datetime as dt
 import io
 import json
+import math
 from typing import Any
 from xml.etree import ElementTree
 
@@ -27,6 +28,22 @@ def colophon(view: View) -> str:
         f'<footer class="colophon">Data of {look.text(view.listener["display_name"])} up to {look.day(view.listener["as_of"])}.'
         f"{checked} Times are local, {look.text(view.time_zone)}.</footer>"
     )
+
+
+def next_milestone(view: View) -> str:
+    """Which round number of plays comes next, and when at the pace of the last 28 days."""
+    plays, pace = view.listener["plays"], view.listener["plays_28d"] / 28
+    power = 10 ** (len(str(plays)) - 1)
+    target = next(step for step in (power, 5 * power // 2, 5 * power, 10 * power) if step > plays)
+    when = ""
+    if pace > 0:
+        days = math.ceil((target - plays) / pace)
+        when = (
+            f", about {look.day(view.today + dt.timedelta(days=days))} at the pace of the last 28 days"
+            if days < 3650
+            else ""
+        )
+    return f'<p class="quiet small" style="margin-top:.8rem">Next: {look.count(target)} plays{when}.</p>'
 
 
 # Trends -------------------------------------------------------------------------------------------------------------
@@ -412,7 +429,7 @@ def completeness(view: View) -> list[str]:
             ),
             min_width="22rem",
         ),
-        '<div style="height:1rem"></div>',
+        look.space(),
         look.card(
             "Imported files",
             look.table(

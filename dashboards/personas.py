@@ -47,7 +47,7 @@ def _(view):
                     panels.persona_card(row, colours[int(row["persona_id"])])
                     for _, row in people[people["is_active"]].iterrows()
                 ],
-                min_width="20rem",
+                min_width="20rem" if len(people) % 3 == 0 else "26rem",
             ),
             note=panels.model_note(_model),
         )
@@ -108,7 +108,7 @@ def _(colours, people, view):
     mo.stop(view is None or not view.has_data or people.empty)
     _labels = dict(zip(people["persona_id"], people["label"], strict=True))
     _points = charts.session_map(listening_data.session_points(view.user_id, view.period))
-    _typical = listening_data.typical_sessions(view.user_id, view.period)
+    _typical = listening_data.typical_sessions(view.user_id, view.period, per_persona=1 if len(people) > 3 else 2)
     look.page_part(
         look.block(
             "Sessions",

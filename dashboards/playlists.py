@@ -48,7 +48,7 @@ def _(address, view):
         on_change=lambda value: address.set("playlist", value),
     )
     look.page_part(
-        '<div style="height:1rem"></div>',
+        look.space(),
         f'<div class="controls">{mo.as_html(playlist).text}</div>'
         if len(made)
         else look.notice(

@@ -52,7 +52,7 @@ def _(view):
     _coverage = listening_data.audio_feature_coverage(view.user_id)
     look.page_part(
         _message,
-        '<div style="height:1rem"></div>',
+        look.space(),
         look.figures(
             [
                 look.Figure("Data stand at", look.day(view.listener["as_of"])),
@@ -121,7 +121,7 @@ def _(run, view):
         for row in listening_data.checks(run.value).itertuples()
     ]
     look.page_part(
-        '<div style="height:1rem"></div>',
+        look.space(),
         look.card(
             "Checks of one run",
             f'<div class="controls">{mo.as_html(run).text}</div>',

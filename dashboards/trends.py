@@ -55,7 +55,6 @@ def _(granularity, view):
     look.page_part(
         look.block(
             "Listening",
-            f'<div class="controls">{mo.as_html(granularity).text}</div>',
             look.card(
                 "Time listened",
                 look.chart(
@@ -67,6 +66,7 @@ def _(granularity, view):
                 else look.empty("Nothing played in this period."),
                 note=f"Hours per {granularity.value}; the line is the mean",
             ),
+            control=granularity,
         )
     )
     return (buckets,)
@@ -76,7 +76,7 @@ def _(granularity, view):
 def _(buckets, granularity, view):
     mo.stop(view is None or not view.has_data or buckets.empty)
     look.page_part(
-        '<div style="height:1rem"></div>',
+        look.space(),
         look.cards(
             look.card(
                 "Discovery",
@@ -124,7 +124,7 @@ def _(granularity, view):
             look.text(row.artist_name),
             look.count(row.plays),
             look.count(row.previous_plays),
-            f'<span class="{"up" if row.change > 0 else "down"}">{row.change:+,}</span>',
+            f'<span class="{"up" if row.change > 0 else "down"}">{"+" if row.change > 0 else "−"}{abs(row.change):,}</span>',
         )
         for row in _movers.itertuples()
     ]
@@ -137,11 +137,11 @@ def _(granularity, view):
                     look.chart(
                         charts.artist_streams(_months, _artists, granularity.value),
                         label=f"Plays per {granularity.value} of the six most played artists",
-                        height=60 * max(len(_artists), 1),
+                        height=40 * len(_artists) + 20,
                     )
                     if _artists
                     else look.empty("Nothing played in this period."),
-                    note=f"Plays per {granularity.value}",
+                    note=f"Darker: more plays in that {granularity.value}",
                 ),
                 look.card(
                     "Movers",
@@ -179,7 +179,7 @@ def _(view):
                     look.Figure("Plays a session", f"{_totals['mean_plays']:.1f}"),
                 ]
             ),
-            '<div style="height:1rem"></div>',
+            look.space(),
             look.card(
                 "When sessions start, and how long they last",
                 look.chart(charts.session_hours(_lengths), label="Sessions by start hour and length", height=240)

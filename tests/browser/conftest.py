@@ -1,0 +1,104 @@
+"""One database full of invented listeners, one server, one browser, for all browser tests."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from include.local import postgres
+from tests.browser.published_life import write_published_life
+
+PROJECT = Path(__file__).parents[2]
+CHROMIUM = "/usr/bin/chromium"
+CHROMIUM_FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+PATIENCE_MS = 60_000
+
+
+@pytest.fixture(scope="session")
+def life_database(pg_socket: Path, template_database: str) -> Iterator[str]:
+    """Name of a database with the published life of all invented listeners."""
+    name = "published_life"
+    postgres.create_database(pg_socket, name, owner="listening_owner", template=template_database)
+    with psycopg.connect(postgres.conninfo(pg_socket, name, "listening_writer")) as connection:
+        write_published_life(connection)
+    yield name
+    postgres.drop_database(pg_socket, name)
+
+
+@pytest.fixture(scope="session")
+def reader_dsn(pg_socket: Path, life_database: str) -> str:
+    return postgres.conninfo(pg_socket, life_database, "listening_reader")
+
+
+@pytest.fixture(scope="session")
+def writer_dsn(pg_socket: Path, life_database: str) -> str:
+    return postgres.conninfo(pg_socket, life_database, "listening_writer")
+
+
+@pytest.fixture
+def reader(reader_dsn: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(reader_dsn, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def site(reader_dsn: str) -> Iterator[str]:
+    """Address of the dashboards, served over the invented listeners by `python -m dashboards`."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {**os.environ, "LISTENING_READER_DSN": reader_dsn, "PYTHONPATH": str(PROJECT)}
+    command = [sys.executable, "-m", "dashboards", "--port", str(port)]
+    with subprocess.Popen(command, env=environment, cwd=PROJECT) as server:
+        address = f"http://127.0.0.1:{port}"
+        for _ in range(240):
+            try:
+                urllib.request.urlopen(f"{address}/health", timeout=2).close()
+                break
+            except OSError:
+                assert server.poll() is None, "python -m dashboards ended"
+                time.sleep(0.25)
+        yield address
+        server.terminate()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page that fails its test when a script fails or the console shows an error."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True)
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(f"script: {error}"))
+    page.on("console", lambda message: problems.append(f"console: {message.text}") if message.type == "error" else None)
+    page.on("response", lambda answer: problems.append(f"{answer.status} {answer.url}") if answer.status >= 400 else None)
+    yield page
+    context.close()
+    # Containers that come and go on the machine make Chromium repeat requests: not the pages' fault.
+    assert [problem for problem in problems if "ERR_NETWORK_CHANGED" not in problem] == []

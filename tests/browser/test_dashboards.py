@@ -1,0 +1,269 @@
+"""The dashboards as a reader meets them, in Chromium: every page for every listener, controls, downloads, hostile addresses."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from pathlib import Path
+from urllib.parse import parse_qs, urlencode, urlsplit
+from xml.etree import ElementTree
+
+import psycopg
+import pytest
+from playwright.sync_api import Page, expect
+
+from dashboards import look
+from dashboards.panels import spotify_address
+from tests.browser.published_life import HOSTILE_TRACK, LISTENERS
+
+pytestmark = pytest.mark.browser
+
+PAGES = list(look.PAGES)
+# A page is complete when its last part, the colophon, is there.
+COMPLETE = ".colophon"
+
+
+def open_page(page: Page, site: str, name: str, **parameters: str) -> None:
+    page.goto(f"{site}/{name}/?{urlencode(parameters)}")
+    page.wait_for_selector(COMPLETE)
+    expect(page.locator("marimo-error, .marimo-error, [data-testid='cell-error']")).to_have_count(0)
+
+
+def choose(page: Page, label: str, option: str) -> None:
+    page.get_by_label(label, exact=True).select_option(option)
+
+
+def parameters_of(page: Page) -> dict[str, str]:
+    return {key: values[0] for key, values in parse_qs(urlsplit(page.url).query).items()}
+
+
+def figure(page: Page, label: str) -> str:
+    """The value of the first key figure with this label."""
+    return page.locator(".figure", has=page.locator("dt", has_text=re.compile(f"^{label}$"))).first.locator(".value").inner_text()
+
+
+def one(connection: psycopg.Connection, statement: str, *parameters: object) -> tuple:
+    row = connection.execute(statement, parameters).fetchone()
+    assert row is not None
+    return row
+
+
+def test_home_names_every_listener_and_leads_to_their_pages(page, site):
+    page.goto(site)
+    for listener in LISTENERS:
+        expect(page.get_by_role("heading", name=listener.display_name)).to_be_visible()
+    page.get_by_role("navigation", name="Bea").get_by_role("link", name="Quality").click()
+    page.wait_for_selector(COMPLETE)
+    assert urlsplit(page.url).path == "/quality/"
+    expect(page.locator(".lead")).to_contain_text("Bea")
+
+
+@pytest.mark.parametrize("listener", LISTENERS, ids=lambda listener: listener.user_id)
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_shows_every_listener(page, site, name, listener):
+    open_page(page, site, name, listener=listener.user_id, period="all")
+    expect(page.locator("h1")).to_have_count(1)
+    expect(page.locator(".colophon")).to_contain_text(listener.display_name)
+    expect(page.locator(".topbar a[aria-current=page]")).to_have_text(look.PAGES[name][0])
+    assert "nan" not in page.locator("body").inner_text().lower().split()
+    # What cannot be seen is said: drawings and charts have names.
+    assert page.locator("figure:not([aria-label]), .drawing:not([aria-label])").count() == 0
+
+
+def test_key_figures_are_the_tables(page, site, reader):
+    open_page(page, site, "overview", listener="ada", period="2025")
+    plays, ms, new_artists, days = one(
+        reader,
+        "select sum(plays), sum(ms_played), sum(new_artists), count(*) filter (where plays > 0) from analytics.daily_trends"
+        " where user_id = 'ada' and local_date between '2025-01-01' and '2025-12-31'",
+    )
+    tracks, artists = one(
+        reader,
+        "select count(distinct track_id), count(distinct artist_name) from analytics.listening_events"
+        " where user_id = 'ada' and local_date between '2025-01-01' and '2025-12-31'",
+    )
+    assert figure(page, "Plays") == f"{plays:,}"
+    assert figure(page, "Listening time") == look.duration(ms)
+    assert figure(page, "Tracks") == f"{tracks:,}"
+    assert figure(page, "Artists") == f"{artists:,}"
+    assert figure(page, "New artists") == f"{new_artists:,}"
+    assert figure(page, "Days with music") == f"{days:,}"
+
+
+def test_ranking_and_its_moves_are_the_tables(page, site, reader):
+    open_page(page, site, "overview", listener="ada", period="2025")
+    expected = reader.execute(
+        """
+        with ranked as (
+            select extract(year from local_date) as year, artist_name, count(*) as plays,
+                row_number() over (partition by extract(year from local_date) order by count(*) desc, sum(ms_played) desc) as rank
+            from analytics.listening_events
+            where user_id = 'ada' and local_date between '2024-01-01' and '2025-12-31'
+            group by 1, 2
+        )
+        select now.artist_name, now.plays, before.rank - now.rank
+        from ranked now left join ranked before on before.year = 2024 and before.artist_name = now.artist_name
+        where now.year = 2025 and now.rank <= 10 order by now.rank
+        """
+    ).fetchall()
+    rows = page.get_by_role("list", name="Artists").locator("li")
+    expect(rows).to_have_count(10)
+    for row, (artist, plays, move) in zip(rows.all(), expected, strict=True):
+        expect(row.locator(".name")).to_have_text(artist)
+        expect(row.locator(".amount")).to_contain_text(f"{plays} plays")
+        shown = row.locator(".move").inner_text()
+        sign = "new" if move is None else "=" if move == 0 else "▲" if move > 0 else "▼"
+        assert shown.startswith(sign)
+        if move:
+            assert shown.endswith(str(abs(move)))
+
+
+def test_controls_change_the_page_and_the_address(page, site, reader):
+    open_page(page, site, "overview", listener="ada", period="28d")
+    choose(page, "Listener", "Bea")
+    expect(page.locator("h1")).to_have_text("Bea")
+    assert parameters_of(page)["listener"] == "bea"
+    choose(page, "Period", "All time")
+    (plays,) = one(reader, "select plays from analytics.analytics_user_metrics where user_id = 'bea'")
+    expect(page.locator(".figure", has_text="Plays").first.locator(".value")).to_have_text(f"{plays:,}")
+    assert parameters_of(page)["period"] == "all"
+    page.get_by_label("time", exact=True).click()
+    expect(page.get_by_role("list", name="Tracks").locator(".amount").first).to_contain_text(re.compile(r"\d (h|min|s)"))
+    # The address is the view: opened anew it shows the same.
+    page.goto(page.url)
+    page.wait_for_selector(COMPLETE)
+    expect(page.locator("h1")).to_have_text("Bea")
+    expect(page.get_by_label("Period", exact=True)).to_have_value("All time")
+
+
+def test_granularity_control(page, site):
+    open_page(page, site, "trends", listener="ada", period="2025")
+    for option, value in (("months", "month"), ("quarters", "quarter"), ("years", "year"), ("days", "day"), ("weeks", "week")):
+        choose(page, "By", option)
+        expect(page.get_by_role("img", name=f"Hours of listening per {value}")).to_be_visible()
+        assert parameters_of(page)["by"] == value
+
+
+def test_own_range(page, site, reader):
+    open_page(page, site, "overview", listener="ada", period="2026-02-01..2026-02-10")
+    (plays,) = one(
+        reader,
+        "select sum(plays) from analytics.daily_trends where user_id = 'ada' and local_date between '2026-02-01' and '2026-02-10'",
+    )
+    assert figure(page, "Plays") == f"{plays:,}"
+    expect(page.get_by_label("Period", exact=True)).to_have_value("Own range …")
+
+
+def test_playlist_downloads_hold_the_playlist(page, site, reader, tmp_path):
+    (playlist_id,) = one(
+        reader, "select playlist_id from ml.playlists where user_id = 'ada' order by as_of, persona_id limit 1"
+    )
+    open_page(page, site, "playlists", listener="ada", playlist=playlist_id)
+    tracks = reader.execute(
+        "select track_id, track_name, artist_name, score, reason from ml.playlist_tracks"
+        " where user_id = 'ada' and playlist_id = %s order by position",
+        [playlist_id],
+    ).fetchall()
+    expect(page.locator(".track")).to_have_count(len(tracks))
+    files: dict[str, Path] = {}
+    for label in ("CSV", "M3U", "XSPF"):
+        with page.expect_download() as download:
+            page.locator("marimo-download", has_text=label).or_(page.get_by_role("link", name=label)).first.click()
+        files[label] = tmp_path / download.value.suggested_filename
+        download.value.save_as(files[label])
+    rows = list(csv.DictReader(io.StringIO(files["CSV"].read_text(encoding="utf-8-sig"))))
+    assert [(r["track_id"], r["track_name"], r["artist_name"], float(r["score"]), r["reason"]) for r in rows] == tracks
+    lines = files["M3U"].read_text().splitlines()
+    assert lines[0] == "#EXTM3U"
+    assert [line for line in lines if not line.startswith("#")] == [spotify_address(track[0]) for track in tracks]
+    space = {"x": "http://xspf.org/ns/0/"}
+    listed = ElementTree.parse(files["XSPF"]).findall(".//x:track", space)
+    assert [(t.findtext("x:title", None, space), t.findtext("x:creator", None, space)) for t in listed] == [
+        (track[1], track[2]) for track in tracks
+    ]
+    expect(page.locator(".track a").first).to_have_attribute("href", f"https://open.spotify.com/track/{tracks[0][0]}")
+
+
+def test_new_listener_meets_honest_words(page, site):
+    open_page(page, site, "overview", listener="dora")
+    expect(page.locator(".notice")).to_contain_text("plays so far")
+    open_page(page, site, "personas", listener="dora")
+    expect(page.locator("body")).to_contain_text("No personas yet")
+    open_page(page, site, "playlists", listener="dora")
+    expect(page.locator("body")).to_contain_text("No playlists yet")
+    open_page(page, site, "quality", listener="carl")
+    expect(page.locator("body")).to_contain_text("everything else works without")
+
+
+def test_failed_checks_are_announced_with_the_last_good_day(page, site, writer_dsn):
+    with psycopg.connect(writer_dsn, autocommit=True) as writer:
+        writer.execute(
+            "insert into qa_validation_results (run_id, scan, check_id, table_name, check_name, check_text, outcome, severity,"
+            " measured_value, message, checked_at) values ('spoilt', 'raw', 'c', 'raw_listening_events', 'missing track ids',"
+            " 'missing_percent < 5', 'FAIL', 'FAIL', 12.5, 'too many', '2026-07-01 05:00+00')"
+        )
+        try:
+            open_page(page, site, "overview", listener="ada")
+            notice = page.get_by_role("alert").filter(has_text="failed 1 of its checks")
+            expect(notice).to_contain_text("30 Jun 2026, 06:05")
+            notice.get_by_role("link").click()
+            page.wait_for_selector(COMPLETE)
+            expect(page.locator("table", has_text="missing track ids")).to_contain_text("12.5")
+        finally:
+            writer.execute("delete from qa_validation_results where run_id = 'spoilt'")
+
+
+HOSTILE = ["'; drop table analytics.daily_trends; --", "<img src=x onerror=alert(1)>", "%00", "../../etc/passwd", "ada' or '1'='1"]
+
+
+@pytest.mark.parametrize("words", HOSTILE)
+def test_hostile_addresses_change_nothing(page, site, reader, words):
+    dialogs: list[str] = []
+    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    before = one(reader, "select count(*), sum(plays) from analytics.daily_trends")
+    for name in PAGES:
+        open_page(page, site, name, listener=words, period=words, by=words, playlist=words)
+        expect(page.locator(".notice.warn").first).to_be_visible()
+        assert page.locator("img[src=x]").count() == 0
+    assert dialogs == []
+    assert one(reader, "select count(*), sum(plays) from analytics.daily_trends") == before
+
+
+def test_hostile_names_are_only_text(page, site, reader):
+    (listener, start) = one(
+        reader,
+        "select user_id, max(local_date) from analytics.track_days join analytics.track_totals using (user_id, track_id)"
+        " where track_name = %s group by user_id order by count(*) desc",
+        HOSTILE_TRACK,
+    )
+    artist = one(reader, "select artist_name from analytics.track_totals where track_name = %s", HOSTILE_TRACK)[0]
+    dialogs: list[str] = []
+    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    open_page(page, site, "overview", listener=listener, period=f"{start}..{start}")
+    expect(page.locator("body")).to_contain_text(artist)
+    assert dialogs == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_pages_fit_a_phone(page, site, name):
+    page.set_viewport_size({"width": 390, "height": 844})
+    open_page(page, site, name, listener="ada", period="365d")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    wide = page.evaluate(
+        "[...document.querySelectorAll('.listening *')].filter(e => !e.closest('.scroll, svg, nav, .visually-hidden')"
+        " && e.getBoundingClientRect().right > 391).map(e => e.outerHTML.slice(0, 80))"
+    )
+    assert wide == []
+
+
+def test_pages_work_inside_airflows_frame(page, site):
+    frame = f"<iframe src='{site}/playlists/?listener=ada' sandbox='allow-scripts allow-same-origin allow-forms allow-downloads'" \
+        " style='width:1200px;height:800px'></iframe>"
+    page.route("http://airflow.test/", lambda route: route.fulfill(content_type="text/html", body=frame))
+    page.goto("http://airflow.test/")
+    inside = page.frame_locator("iframe")
+    expect(inside.locator(COMPLETE)).to_be_attached(timeout=60_000)
+    # No popups there: links that would open one are plain text.
+    expect(inside.locator(".track a:visible")).to_have_count(0)
+    expect(inside.locator(".track .name").first).to_be_visible()
