@@ -6,7 +6,7 @@ ENV UV_CACHE_DIR=/tmp/uv-cache UV_LINK_MODE=copy
 # Exactly the lock, instead of what the official image carries; what only tests and linters need stays out.
 RUN --mount=type=cache,target=/tmp/uv-cache,uid=50000,gid=0 \
     --mount=type=bind,source=requirements.lock,target=/tmp/requirements.lock \
-    grep -vE '^(hypothesis|implicit|mypy|mypy-extensions|playwright|pyee|pytest|ruff)==' /tmp/requirements.lock > /tmp/image.lock \
+    grep -vE '^(compose-spec|hypothesis|implicit|mypy|mypy-extensions|playwright|pyee|pytest|ruff)==' /tmp/requirements.lock > /tmp/image.lock \
     && uv pip sync --compile-bytecode --quiet /tmp/image.lock \
     && rm /tmp/image.lock
 
