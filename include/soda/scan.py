@@ -1,14 +1,15 @@
 """Runs the checks of one layer with Soda Core and tells what each of them measured.
 
-The checks are YAML (SodaCL), a folder a layer and a file a table; to add one, write it there. A check's `name` has to be
-unique within its table. In queries `${as_of}` is the run's time (UTC, ISO 8601).
+The checks are YAML (SodaCL), a folder a layer and a file a table: the file's stem is the table that results are filed
+under. To add a check, write it there; its `attributes: severity:` is critical, major or minor. In queries `${as_of}` is
+the run's time (UTC, ISO 8601).
 """
 
 from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,18 @@ from typing import Any
 HERE = Path(__file__).parent
 DATA_SOURCE = "listening"
 SCHEMAS = {"raw": "public", "analytics": "staging", "ml": "staging"}  # scan -> where its tables are
+SEVERITIES = ("critical", "major", "minor")
 SODA_ERROR = 3
+_SCHEMA_FIELDS = (  # what a schema check tells of each way to differ
+    "missing_column_names",
+    "present_column_names",
+    "column_type_mismatches",
+    "column_index_mismatches",
+    "column_additions",
+    "column_deletions",
+    "column_type_changes",
+    "column_index_changes",
+)
 
 
 class ScanError(Exception):
@@ -30,9 +42,21 @@ class DatabaseAddress:
     host: str
     database: str
     username: str
-    password: str = ""
+    password: str = field(default="", repr=False)
     port: int | None = None
     sslmode: str = "prefer"
+
+    @classmethod
+    def of(cls, connection: Any) -> DatabaseAddress:
+        """The address in an Airflow connection."""
+        return cls(
+            host=connection.host or "localhost",
+            database=connection.schema or "",
+            username=connection.login or "",
+            password=connection.password or "",
+            port=connection.port,
+            sslmode=connection.extra_dejson.get("sslmode", "prefer"),
+        )
 
     def variables(self) -> dict[str, str]:
         return {f"listening_db_{name}": _yaml_scalar(value) for name, value in vars(self).items()}
@@ -42,12 +66,13 @@ class DatabaseAddress:
 class CheckResult:
     """What one check measured.
 
-    :ivar check_id: table and name, unique within a scan.
+    :ivar check_id: table and check, unique within a scan.
     :ivar table_name: the table the check is about: the stem of its file.
     :ivar check_text: the check as written.
     :ivar outcome: PASS, WARN or FAIL.
-    :ivar severity: the worst outcome that the check can have, WARN or FAIL.
-    :ivar measured_value: a count, share or sum as the check says; freshness in seconds; schema: what differs.
+    :ivar severity: how much hangs on it: critical, major or minor.
+    :ivar measured_value: a count, share or sum as the check says; freshness in seconds; schema: columns that differ.
+    :ivar message: after a WARN or FAIL what was measured, and when the check warns or fails.
     :ivar duration_ms: of the check's queries; checks that share a query all show its duration.
     """
 
@@ -104,7 +129,7 @@ def run_scan(scan: str, database: DatabaseAddress, as_of: datetime, *, folder: P
     results = [_result(check, soda._queries) for check in checks]
     ids = [result.check_id for result in results]
     if repeated := sorted({check_id for check_id in ids if ids.count(check_id) > 1}):
-        raise ScanError(f"Scan {scan} has several checks of the same name, give each its own: {', '.join(repeated)}.")
+        raise ScanError(f"Scan {scan} has the same check twice: {', '.join(repeated)}.")
     return results
 
 
@@ -129,36 +154,43 @@ def _yaml_scalar(value: str | int | None) -> str:
 def _result(check: Any, queries: list[Any]) -> CheckResult:
     table = Path(check.check_cfg.location.file_path).stem
     told = check.get_dict()
+    outcome = check.outcome.name
+    value = _measured_value(told["diagnostics"])
     return CheckResult(
-        check_id=f"{table}: {check.name}",
+        check_id=f"{table}.{check.check_cfg.source_line}",
         table_name=table,
         check_name=check.name,
         check_text=told["definition"].strip(),
-        outcome=check.outcome.name,
-        severity=_severity(check.check_cfg),
-        measured_value=_measured_value(told["diagnostics"]),
-        message=None,
+        outcome=outcome,
+        severity=_severity(check),
+        measured_value=value,
+        message=None if outcome == "PASS" else _message(check, value, told["diagnostics"]),
         duration_ms=_duration_ms(check, queries),
     )
 
 
-def _severity(check_cfg: Any) -> str:
-    def threshold(level: str) -> Any:
-        names = (f"{level}_threshold_cfg", f"{level}_validations", f"{level}_freshness_threshold")
-        return next((value for name in names if (value := getattr(check_cfg, name, None)) is not None), None)
-
-    return "WARN" if threshold("warn") is not None and threshold("fail") is None else "FAIL"
+def _severity(check: Any) -> str:
+    severity = check.attributes.get("severity", "critical")
+    if severity not in SEVERITIES:
+        raise ScanError(f"Check {check.name!r}: severity {severity!r} is none of {', '.join(SEVERITIES)}.")
+    return severity
 
 
 def _measured_value(diagnostics: dict[str, Any]) -> float | None:
-    if "missing_column_names" in diagnostics:
-        return float(
-            sum(len(differing) for name, differing in diagnostics.items() if name.startswith(("column_", "missing_", "present_")))
-        )
+    if _SCHEMA_FIELDS[0] in diagnostics:
+        return float(sum(len(diagnostics[field]) for field in _SCHEMA_FIELDS))
     if diagnostics.get("measure") == "time":
         return diagnostics["value"] / 1000
     value = diagnostics.get("value")
     return None if value is None else float(value)
+
+
+def _message(check: Any, value: float | None, diagnostics: dict[str, Any]) -> str:
+    configurations = check.check_cfg.source_configurations or {}
+    if differing := {field: diagnostics[field] for field in _SCHEMA_FIELDS if diagnostics.get(field)}:
+        return "; ".join(f"{field}: {differing[field]}" for field in differing)
+    thresholds = [f"{level} {configurations[level]}" for level in ("warn", "fail") if configurations.get(level)]
+    return f"measured {value:g}; {', '.join(thresholds) or check.check_cfg.source_line}"
 
 
 def _duration_ms(check: Any, queries: list[Any]) -> int:

@@ -1,0 +1,1 @@
+select staging.begin_scan(%(scan)s)

@@ -1,0 +1,1 @@
+select staging.pass_scan(%(scan)s, %(seen)s, %(run_id)s)
