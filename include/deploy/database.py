@@ -31,14 +31,10 @@ def prepare(server: str, passwords: dict[str, str], database: str = DATABASE) ->
         for role, password in passwords.items():
             # Hashed here, so that no log of the server ever holds the password.
             hashed = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
-            connection.execute(
-                sql.SQL("alter role {} password {}").format(sql.Identifier(role), sql.Literal(hashed))
-            )
+            connection.execute(sql.SQL("alter role {} password {}").format(sql.Identifier(role), sql.Literal(hashed)))
         exists = connection.execute("select from pg_database where datname = %s", [database]).fetchone()
         if exists is None:
-            connection.execute(
-                sql.SQL("create database {} owner listening_owner").format(sql.Identifier(database))
-            )
+            connection.execute(sql.SQL("create database {} owner listening_owner").format(sql.Identifier(database)))
         for statement in (
             "revoke all on database {} from public",
             "grant connect, temporary on database {} to listening_writer",
@@ -47,9 +43,7 @@ def prepare(server: str, passwords: dict[str, str], database: str = DATABASE) ->
             connection.execute(sql.SQL(statement).format(sql.Identifier(database)))
 
     def connect_as_owner() -> psycopg.Connection:
-        return psycopg.connect(
-            server, dbname=database, user="listening_owner", password=passwords["listening_owner"]
-        )
+        return psycopg.connect(server, dbname=database, user="listening_owner", password=passwords["listening_owner"])
 
     engine = sa.create_engine("postgresql+psycopg://", creator=connect_as_owner, poolclass=sa.NullPool)
     return migrate(engine)

@@ -12,9 +12,10 @@ import time
 from datetime import datetime
 from pathlib import Path
 
+from include.demo.client import SimulatorClient
 from include.deploy.secrets import SECRETS
 from include.local.airflow_client import FINISHED_RUNS, AirflowClient
-from include.local.demo import SimulatedClock, SimulatorControl, authorize_accounts, register_listeners
+from include.local.demo import SimulatedClock, authorize_accounts, register_listeners
 
 DAG_ID = "spotify_listening"
 AIRFLOW = "http://airflow-apiserver:8080"
@@ -44,7 +45,7 @@ def wait_for_dag(airflow: AirflowClient) -> None:
         time.sleep(2)
 
 
-def run_next_day(airflow: AirflowClient, simulator: SimulatorControl, clock: SimulatedClock) -> str | None:
+def run_next_day(airflow: AirflowClient, simulator: SimulatorClient, clock: SimulatedClock) -> str | None:
     """Trigger a run of the day after the last that succeeded; its id, or None while an earlier one still runs."""
     runs = airflow.runs(DAG_ID)
     if any(run["state"] not in FINISHED_RUNS for run in runs):
@@ -58,7 +59,7 @@ def run_next_day(airflow: AirflowClient, simulator: SimulatorControl, clock: Sim
 
 def main() -> None:
     clock = SimulatedClock(CLOCK)
-    simulator = SimulatorControl(SIMULATOR)
+    simulator = SimulatorClient(SIMULATOR)
     airflow = AirflowClient(AIRFLOW, (SECRETS / "admin" / "password").read_text())
     write_exports(EXPORTS, clock.start)
     simulator.set_clock(clock.now)

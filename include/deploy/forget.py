@@ -25,7 +25,9 @@ class ForgetError(Exception):
 def check_idle(client: AirflowClient) -> None:
     """:raises ForgetError: a run is under way; it could bring the listener back."""
     if runs := [run["dag_run_id"] for run in client.runs(DAG_ID) if run["state"] not in FINISHED_RUNS]:
-        raise ForgetError(f"Run {runs[0]} is under way: wait until it has ended, or mark it failed. Nothing was removed.")
+        raise ForgetError(
+            f"Run {runs[0]} is under way: wait until it has ended, or mark it failed. Nothing was removed."
+        )
 
 
 def forget_account(client: AirflowClient, connection_ids: set[str], logs: Path) -> None:
@@ -66,7 +68,9 @@ def main() -> int:
             known = connection.execute("select user_id, display_name, connection_id from listeners").fetchall()
         found = [row for row in known if row[0] == options.user_id]
         if not found:
-            raise ForgetError(f"No listener {options.user_id!r}. There are: {', '.join(sorted(row[0] for row in known))}")
+            raise ForgetError(
+                f"No listener {options.user_id!r}. There are: {', '.join(sorted(row[0] for row in known))}"
+            )
         if not options.yes:
             raise ForgetError(f"This removes {found[0][1]} ({options.user_id}) for good. Say YES=1 (--yes) to do it.")
         client = airflow()
@@ -82,7 +86,9 @@ def main() -> int:
     except (ForgetError, psycopg.Error) as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"Forgotten: {sum(removed.values())} rows of {len(removed)} tables, the connection, the exports, the run history.")
+    print(
+        f"Forgotten: {sum(removed.values())} rows of {len(removed)} tables, the connection, the exports, the run history."
+    )
     print("Left: backups made before today, and playlists in the listener's own Spotify account.")
     return 0
 

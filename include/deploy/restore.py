@@ -57,7 +57,10 @@ def restore(file: IO[bytes], conninfo: str) -> dict[str, Any]:
         command = [POSTGRES_BIN_PATH / "psql", "--no-psqlrc", "--quiet", "--no-password", "--single-transaction"]
         command += ["--set=ON_ERROR_STOP=1", "--output=/dev/null", f"--dbname={conninfo}"]
         done = subprocess.run(
-            [*command, f"--file={folder / 'empty.sql'}", f"--file={script}"], stderr=subprocess.PIPE, text=True, check=False
+            [*command, f"--file={folder / 'empty.sql'}", f"--file={script}"],
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
         )
         if done.returncode:
             raise RestoreError(
@@ -67,9 +70,7 @@ def restore(file: IO[bytes], conninfo: str) -> dict[str, Any]:
         wrong = differences(manifest["tables"], checksums(connection))
     if wrong:
         raise RestoreError("\n".join(["What was restored is not what was backed up:", *wrong]))
-    engine = sa.create_engine(
-        "postgresql+psycopg://", creator=lambda: psycopg.connect(conninfo), poolclass=sa.NullPool
-    )
+    engine = sa.create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(conninfo), poolclass=sa.NullPool)
     migrate(engine)
     return manifest
 

@@ -48,9 +48,10 @@ SERVICES = sorted(compose()["services"])
 
 
 def has_compose() -> bool:
-    return shutil.which("docker") is not None and not subprocess.run(
-        ["docker", "compose", "version"], capture_output=True, check=False
-    ).returncode
+    return (
+        shutil.which("docker") is not None
+        and not subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode
+    )
 
 
 @pytest.mark.parametrize("profiles", PROFILES, ids=lambda profiles: "+".join(profiles) or "none")
@@ -68,9 +69,7 @@ def test_every_profile_is_valid(profiles):
     compose_spec.PyCompose.from_yaml(yaml.safe_dump(compose() | {"services": active}))
     for name, service in active.items():
         needed = {
-            other
-            for other, condition in service.get("depends_on", {}).items()
-            if condition.get("required", True)
+            other for other, condition in service.get("depends_on", {}).items() if condition.get("required", True)
         }
         assert needed <= active.keys(), name
 
@@ -85,9 +84,7 @@ def test_the_validator_would_notice(change):
 def test_each_service_mounts_only_its_own_secrets():
     mounted = {
         name: {
-            match.group(1)
-            for volume in service.get("volumes", [])
-            if (match := re.match(r"secrets-([\w-]+):", volume))
+            match.group(1) for volume in service.get("volumes", []) if (match := re.match(r"secrets-([\w-]+):", volume))
         }
         for name, service in compose()["services"].items()
     }
@@ -98,7 +95,9 @@ def test_each_service_mounts_only_its_own_secrets():
 def test_no_value_of_a_secret_in_environment_or_command(name):
     service = compose()["services"][name]
     for variable, value in service.get("environment", {}).items():
-        if re.search(r"PASSWORD|SECRET_KEY|JWT_SECRET|FERNET|SQL_ALCHEMY_CONN|BROKER_URL|RESULT_BACKEND|TOKEN", variable):
+        if re.search(
+            r"PASSWORD|SECRET_KEY|JWT_SECRET|FERNET|SQL_ALCHEMY_CONN|BROKER_URL|RESULT_BACKEND|TOKEN", variable
+        ):
             assert re.search(r"_(FILE|CMD)$", variable), variable
             assert value.removeprefix("cat ").startswith(("/opt/airflow/secrets/", "/run/secrets/")), variable
     assert not re.search(r"(password|requirepass|secret)[=:]\s*\S", str(service.get("command", "")), re.IGNORECASE)

@@ -40,10 +40,12 @@ def test_preparing_twice_gives_a_database_that_opens_to_the_three_passwords_only
                 psycopg.connect(host=str(server), dbname="listening", user=role, password=wrong, connect_timeout=5)
     with psycopg.connect(host=str(server), dbname="postgres", user="postgres") as connection:
         connection.execute("create role stranger login")
-        assert connection.execute(
-            "select has_database_privilege('stranger', 'listening', 'connect')"
-        ).fetchone() == (False,)
-        stored = connection.execute("select rolname, rolpassword from pg_authid where rolname like 'listening%'").fetchall()
+        assert connection.execute("select has_database_privilege('stranger', 'listening', 'connect')").fetchone() == (
+            False,
+        )
+        stored = connection.execute(
+            "select rolname, rolpassword from pg_authid where rolname like 'listening%'"
+        ).fetchall()
     for role, hashed in stored:
         assert hashed.startswith("SCRAM-SHA-256$")
         assert PASSWORDS[role] not in hashed

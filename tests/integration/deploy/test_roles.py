@@ -39,7 +39,9 @@ def table_rights(owner_conninfo: str, role: str) -> dict[tuple[str, str], set[st
 def test_the_reader_only_reads_and_nothing_raw_or_secret(owner_conninfo):
     for (schema, table), rights in table_rights(owner_conninfo, "listening_reader").items():
         assert rights == {"SELECT"}, f"{schema}.{table}"
-        assert schema in ("analytics", "ml") or (schema == "public" and table in READABLE_IN_PUBLIC), f"{schema}.{table}"
+        assert schema in ("analytics", "ml") or (schema == "public" and table in READABLE_IN_PUBLIC), (
+            f"{schema}.{table}"
+        )
 
 
 def test_the_writer_can_neither_change_raw_rows_nor_see_the_audit(owner_conninfo):

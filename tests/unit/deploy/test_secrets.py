@@ -53,9 +53,7 @@ def test_a_deleted_secret_is_made_anew_and_the_others_stay(tmp_path, values):
     ],
 )
 def test_each_consumer_is_given_its_own_secrets_and_no_other(values, consumer, knows):
-    given = " ".join(
-        text for name, (text, _) in secrets.files(values).items() if name.startswith(f"{consumer}/")
-    )
+    given = " ".join(text for name, (text, _) in secrets.files(values).items() if name.startswith(f"{consumer}/"))
     assert {name for name, value in values.items() if value in given} == knows
 
 
