@@ -25,30 +25,42 @@ from threadpoolctl import threadpool_limits
 
 from ml.tables import Work, mark_days, replace_rows, statement, take_work
 
-# Columns of staging.session_features that the clustering reads.
-FEATURES = (
-    "plays",
-    "minutes",
-    "unique_artists",
-    "artist_entropy",
-    "repeat_rate",
-    "discovery_rate",
-    "skip_rate",
-    "shuffle_rate",
-    "album_run_rate",
-    "start_hour_sin",
-    "start_hour_cos",
-    "is_weekend",
-)
+# Columns of staging.session_features that the clustering reads, and how much each weighs once scaled. plays, minutes and
+# unique_artists say nearly the same, so they share a weight; the hour says most of what a session is for.
+FEATURE_WEIGHTS = {
+    "plays": 0.5,
+    "minutes": 0.8,
+    "unique_artists": 0.5,
+    "artist_entropy": 0.8,
+    "repeat_rate": 1.0,
+    "discovery_rate": 1.0,
+    "skip_rate": 0.8,
+    "shuffle_rate": 0.8,
+    "album_run_rate": 1.0,
+    "start_hour_sin": 1.4,
+    "start_hour_cos": 1.4,
+    "is_weekend": 0.5,
+}
+FEATURES = tuple(FEATURE_WEIGHTS)
 COUNTS = ("plays", "minutes", "unique_artists")
+RATES = ("repeat_rate", "discovery_rate", "skip_rate", "shuffle_rate", "album_run_rate")
 
 SEED = 20260101
+SETTLING_DAYS = 90
 SAMPLE_SIZE = 4000
+# How many of the sample k is chosen on, and how many of those the silhouette, which compares all pairs, is taken over.
+CHOICE_SIZE = 1500
+SILHOUETTE_SIZE = 1000
+SPLITS = 5
 # Fewer sessions than this have one persona: a silhouette over less says nothing.
 MIN_SESSIONS = 40
 MIN_CLUSTER_SESSIONS = 8
-MIN_CLUSTER_SHARE = 0.03
+MIN_CLUSTER_SHARE = 0.025
 MAX_CLUSTERS = 8
+# Of the values of k whose score is this close to the best, the largest is taken: a kind of session more is worth a little.
+SCORE_TOLERANCE = 0.03
+MIN_SILHOUETTE = 0.1
+MIN_STABILITY = 0.6
 # A model is fitted again when the history grew by this share …
 REFIT_GROWTH = 0.25
 # … or when this many new sessions lie this much further from their centroids than the training sessions did.
@@ -60,14 +72,20 @@ CHUNK_ROWS = 20_000
 
 
 def transform(features: np.ndarray) -> np.ndarray:
-    """Counts and durations on a log scale, so that a session twice as long is equally far off at every length.
+    """Features on scales where equal differences mean equally much.
+
+    Counts and minutes on a log scale: twice as long is as far off at every length. Rates through arcsin √p, which evens out
+    their variance (Anscombe 1948). Entropy over its maximum log2(plays): variety apart from length.
 
     :param features: (sessions, len(FEATURES)), nan where unknown.
     """
-    result = np.array(features, dtype=float)
+    column = {name: features[:, i] for i, name in enumerate(FEATURES)}
+    column["artist_entropy"] = column["artist_entropy"] / np.log2(np.maximum(column["plays"], 2))
+    for name in RATES:
+        column[name] = np.arcsin(np.sqrt(np.clip(column[name], 0, 1)))
     for name in COUNTS:
-        result[:, FEATURES.index(name)] = np.log1p(result[:, FEATURES.index(name)])
-    return result
+        column[name] = np.log1p(column[name])
+    return np.column_stack([column[name] for name in FEATURES])
 
 
 class SessionClusterer(ClusterMixin, BaseEstimator):
@@ -89,34 +107,32 @@ class SessionClusterer(ClusterMixin, BaseEstimator):
         self.random_state = random_state
 
     def fit(self, X: np.ndarray, y: None = None) -> SessionClusterer:
-        """:param X: (sessions, features), nan where unknown.
+        """:param X: (sessions, features) from `transform`, nan where unknown.
         :raises ValueError: no session, or infinite values.
         """
         X = check_array(X, ensure_all_finite="allow-nan")
         self.center_, self.scale_ = robust_scale(X)
         scaled = self.scale(X)
-        random = check_random_state(self.random_state)
         # One thread: how sums are split over threads changes their last bits.
         with threadpool_limits(limits=1):
-            self.candidates_ = self._candidates(scaled, random)
-            chosen = max(
-                (c for c in self.candidates_ if c["accepted"]), key=lambda c: (c["score"], -c["k"]), default=None
-            )
+            self.candidates_ = self._candidates(scaled)
+            chosen = choose_k(self.candidates_)
             k = chosen["k"] if chosen else 1
-            model = KMeans(k, n_init=10, random_state=self.random_state).fit(scaled)
+            model = self._kmeans(k, n_init=10).fit(scaled)
         self.n_clusters_ = k
         # Clusters in a fixed order: the largest first.
         sizes = np.bincount(model.labels_, minlength=k)
-        order = sorted(range(k), key=lambda c: (-sizes[c], tuple(np.round(model.cluster_centers_[c], DIGITS))))
-        self.centroids_ = np.round(model.cluster_centers_[order], DIGITS)
+        centers = np.round(model.cluster_centers_, DIGITS)
+        order = sorted(range(k), key=lambda c: (-sizes[c], tuple(centers[c])))
+        self.centroids_ = centers[order]
         self.silhouette_ = chosen["silhouette"] if chosen else None
         self.stability_ = chosen["stability"] if chosen else None
         self.training_distance_ = round(float(self.distances(X).min(axis=1).mean()), DIGITS)
         return self
 
     def scale(self, X: np.ndarray) -> np.ndarray:
-        """Robust z-scores; unknown values become the centre."""
-        return np.nan_to_num((X - self.center_) / self.scale_)
+        """Weighted robust z-scores; unknown values become the centre."""
+        return np.nan_to_num((X - self.center_) / self.scale_) * np.array(list(FEATURE_WEIGHTS.values()))
 
     def distances(self, X: np.ndarray) -> np.ndarray:
         """Euclidean distances (sessions, k) in scaled units."""
@@ -128,45 +144,62 @@ class SessionClusterer(ClusterMixin, BaseEstimator):
         """Nearest centroid of each session; the first of equals."""
         return np.round(self.distances(X), DIGITS).argmin(axis=1)
 
-    def _candidates(self, scaled: np.ndarray, random: np.random.RandomState) -> list[dict[str, Any]]:
-        distinct = len(np.unique(np.round(scaled, DIGITS), axis=0))
-        largest = min(self.max_clusters, len(scaled) // self.min_cluster_size, distinct - 1)
-        shown = scaled[random.permutation(len(scaled))[:1500]]
+    def _kmeans(self, k: int, n_init: int) -> KMeans:
+        return KMeans(k, n_init=n_init, random_state=self.random_state)
+
+    def _candidates(self, scaled: np.ndarray) -> list[dict[str, Any]]:
+        """What speaks for each k: the silhouette (Rousseeuw 1987), and how alike the clusterings learnt from two halves of the
+        sessions are (Lange et al. 2004), as their adjusted Rand index on all."""
+        random = check_random_state(self.random_state)
+        sample = scaled[random.permutation(len(scaled))[:CHOICE_SIZE]]
+        halves = [np.array_split(random.permutation(len(sample)), 2) for _ in range(SPLITS)]
+        distinct = len(np.unique(np.round(sample, DIGITS), axis=0))
+        largest = min(self.max_clusters, len(scaled) // self.min_cluster_size, distinct - 1, len(sample) // 4)
+        smallest_share = self.min_cluster_size / len(scaled)
         result = []
         for k in range(2, largest + 1):
-            model = KMeans(k, n_init=5, random_state=self.random_state).fit(scaled)
-            labels = model.labels_
-            smallest = int(np.bincount(labels, minlength=k).min())
-            silhouette = float(silhouette_score(shown, model.predict(shown)))
+            labels = self._kmeans(k, n_init=10).fit_predict(sample)
+            silhouette = float(silhouette_score(sample[:SILHOUETTE_SIZE], labels[:SILHOUETTE_SIZE]))
             agreements = []
-            for _ in range(4):
-                part = scaled[random.permutation(len(scaled))[: max(k, int(len(scaled) * 0.7))]]
-                again = KMeans(k, n_init=5, random_state=self.random_state).fit(part)
-                agreements.append(adjusted_rand_score(labels, again.predict(scaled)))
-            stability = float(np.mean(agreements))
+            for one, other in halves:
+                learnt = [self._kmeans(k, n_init=10).fit(sample[half]).predict(sample) for half in (one, other)]
+                agreements.append(adjusted_rand_score(*learnt))
+            stability = max(float(np.mean(agreements)), 0.0)
+            share = float(np.bincount(labels, minlength=k).min()) / len(sample)
             result.append(
                 {
                     "k": k,
                     "silhouette": round(silhouette, 4),
                     "stability": round(stability, 4),
-                    "smallest_cluster": smallest,
-                    "score": round(silhouette * max(stability, 0.0), 4),
-                    "accepted": smallest >= self.min_cluster_size and silhouette > 0.05,
+                    "smallest_share": round(share, 4),
+                    "score": round(silhouette * stability**2, 4),
+                    "accepted": share >= smallest_share and silhouette >= MIN_SILHOUETTE and stability >= MIN_STABILITY,
                 }
             )
         return result
 
 
+def choose_k(candidates: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """The largest accepted k whose score is within SCORE_TOLERANCE of the best; None when there is none: one cluster."""
+    accepted = [candidate for candidate in candidates if candidate["accepted"]]
+    best = max((candidate["score"] for candidate in accepted), default=0.0)
+    return max(
+        (candidate for candidate in accepted if candidate["score"] >= (1 - SCORE_TOLERANCE) * best),
+        key=lambda candidate: candidate["k"],
+        default=None,
+    )
+
+
 def robust_scale(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Median and IQR / 1.349 of each column (the standard deviation, were it normal); where more than half of the values are
-    the same and the IQR says nothing, the standard deviation; 1 for a constant or unknown column."""
-    known = ~np.isnan(X).all(axis=0)
+    """Median, and standard deviation of the values drawn in to the 2nd and 98th percentile, of each column. (An interquartile
+    range would be 0 for a rate that is 0 in most sessions.) 0 and 1 for a column without values, scale 1 for a constant one."""
     center, scale = np.zeros(X.shape[1]), np.ones(X.shape[1])
-    quartiles = np.nanpercentile(X[:, known], [25, 50, 75], axis=0)
-    spread = (quartiles[2] - quartiles[0]) / 1.349
-    deviation = np.nanstd(X[:, known], axis=0)
-    center[known] = quartiles[1]
-    scale[known] = np.where(spread > 0.5 * deviation, spread, np.where(deviation > 1e-9, deviation, 1.0))
+    for column in range(X.shape[1]):
+        values = X[~np.isnan(X[:, column]), column]
+        if len(values):
+            low, middle, high = np.percentile(values, [2, 50, 98])
+            deviation = np.clip(values, low, high).std()
+            center[column], scale[column] = middle, deviation if deviation > 1e-6 else 1.0
     return np.round(center, DIGITS), np.round(scale, DIGITS)
 
 
@@ -271,7 +304,7 @@ def why_fit(connection: psycopg.Connection, work: Work, model: Model | None) -> 
 
 def fit_model(connection: psycopg.Connection, work: Work, old: Model | None, reason: str) -> Model:
     """Fit on a bounded sample, hand the old persona ids on, store the model as the listener's current one."""
-    parameters = {"user_id": work.user_id, "sample_size": SAMPLE_SIZE}
+    parameters = {"user_id": work.user_id, "sample_size": SAMPLE_SIZE, "settling_days": SETTLING_DAYS}
     rows = connection.execute(statement("clustering_sample"), parameters).fetchall()
     features = transform(feature_array(rows))
     days = [row[1] for row in rows]
@@ -331,7 +364,11 @@ def fit_model(connection: psycopg.Connection, work: Work, old: Model | None, rea
 
 def assign(connection: psycopg.Connection, work: Work, model: Model, *, everything: bool) -> dict[str, int]:
     """Write the cluster and persona of each session of the marked days, or of all."""
-    parameters = {"user_id": work.user_id, "days": None if everything else work.days}
+    parameters = {
+        "user_id": work.user_id,
+        "days": None if everything else work.days,
+        "settling_days": SETTLING_DAYS,
+    }
     sessions = connection.execute(statement("clustering_features"), parameters).fetchall()
     return replace_rows(
         connection,

@@ -25,6 +25,7 @@ SHRINKAGE = 5.0
 MIN_SESSIONS = 2
 MIN_SCORE = 0.001
 DIGITS = 6
+EPOCH_DAY = 14610  # 2010-01-01
 
 
 def cooccurrence(sessions: np.ndarray, artists: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -45,6 +46,18 @@ def cooccurrence(sessions: np.ndarray, artists: np.ndarray, weights: np.ndarray)
     counts = counts.tocoo()
     pairs = (counts.row != counts.col) & (counts.data >= MIN_SESSIONS)
     return counts.row[pairs], counts.col[pairs], counts.data[pairs], together.tocoo().data[pairs]
+
+
+def session_weight(day: np.ndarray) -> np.ndarray:
+    """Weight of a session on a day (days since 1970); the same formula stands in session_artists.sql."""
+    return np.maximum(np.round(16 * 2.0 ** ((day - EPOCH_DAY) / 365)), 1.0)
+
+
+def pair_scores(
+    weight: np.ndarray, left_total: np.ndarray, right_total: np.ndarray, together: np.ndarray
+) -> np.ndarray:
+    """Shrunk cosine of each pair, rounded."""
+    return np.round(weight / np.sqrt(left_total * right_total) * together / (together + SHRINKAGE), DIGITS)
 
 
 def artist_cooccurrence(connection: psycopg.Connection, *, as_of: datetime) -> dict[str, int]:
@@ -86,7 +99,7 @@ def update_pairs(connection: psycopg.Connection, work: Work, changed: list[str])
     weights = np.array([row[2] for row in rows], dtype=float)
     left, right, together, weight = cooccurrence(sessions, artists, weights)
     total = np.array([totals.get(name, 0.0) for name in names])
-    score = np.round(weight / np.sqrt(total[left] * total[right]) * together / (together + SHRINKAGE), DIGITS)
+    score = pair_scores(weight, total[left], total[right], together)
     is_changed = np.zeros(len(names), dtype=bool)
     is_changed[[code[name] for name in changed]] = True
     kept = (score >= MIN_SCORE) & (is_changed[left] | is_changed[right])

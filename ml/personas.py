@@ -46,7 +46,7 @@ class Clause:
     def holds(self, profile: Profile, overall: Profile, slack: float = 1.0) -> bool:
         """:param slack: 1 to earn the name; less to keep it."""
         value = profile[self.measure]
-        if value is None:
+        if value is None or overall[self.measure] is None:
             return False
         limit = self.limit * (2 - slack) if self.below else self.limit * slack
         reached = value <= limit if self.below else value >= limit
@@ -97,9 +97,13 @@ NOUNS = (
         ),
     ),
     Word("album listener", (Clause("album", 0.35, 0.15),)),
-    Word("deep dive", (Clause("discovery", 0.15, 0.06), Clause("minutes", 60, 0.0))),
-    Word("explorer", (Clause("discovery", 0.15, 0.06),)),
+    Word("discoveries", (Clause("discovery", 0.15, 0.06),)),
+    Word("explorer", (Clause("unique_artists", 10, 0.5), Clause("shuffle", 0.5, 0.0, below=True))),
     Word("party mix", (Clause("unique_artists", 12, 0.5), Clause("shuffle", 0.5, 0.0))),
+    Word("discoveries", (Clause("discovery", 0.15, 0.06),)),
+    Word("explorer", (Clause("unique_artists", 10, 0.5), Clause("shuffle", 0.5, 0.0, below=True))),
+    Word("party mix", (Clause("unique_artists", 12, 0.5), Clause("shuffle", 0.5, 0.0))),
+    Word("deep dive", (Clause("minutes", 75, 0.4), Clause("shuffle", 0.3, 0.0, below=True))),
     Word("repeat", (Clause("repeat", 0.12, 0.08),)),
     Word("shuffle", (Clause("shuffle", 0.5, 0.2),)),
     Word("long play", (Clause("minutes", 60, 0.5),)),

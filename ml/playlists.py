@@ -8,7 +8,7 @@ what there is a reason to change.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -34,6 +34,8 @@ SHARED_CANDIDATES = 300
 # A track of the previous playlist stays while it ranks within this many times its kind's share of the list.
 STAYS_WITHIN = 2.0
 KEEP_PLAYLISTS = 60
+# This many sessions together are worth saying.
+OFTEN = 5
 
 PLAYLIST_COLUMNS = ("user_id", "playlist_id", "persona_id", "as_of", "name", "description", "tracks", "ms_total")
 TRACK_COLUMNS = (
@@ -100,7 +102,9 @@ class Library:
         self.neighbours = sparse.csr_matrix(
             ([p[2] for p in pairs], ([p[0] for p in pairs], [p[1] for p in pairs])), shape=(len(self.artists),) * 2
         )
-        self.together = {(r["artist_name"], r["other_artist_name"]): r["sessions_together"] for r in neighbours}
+        self.together: dict[str, list[tuple[str, int]]] = defaultdict(list)
+        for row in neighbours:
+            self.together[row["artist_name"]].append((row["other_artist_name"], row["sessions_together"]))
         self.listening = Listening(
             plays=sparse.csr_matrix(([float(row["plays"]) for row in plays], at), shape=shape),
             skips=sparse.csr_matrix(([float(row["skips"]) for row in plays], at), shape=shape),
@@ -111,6 +115,19 @@ class Library:
         self.artist_plays_28d = Counter[str]()
         for row in tracks:
             self.artist_plays_28d[row["artist_name"]] += row["plays_28d"]
+
+    def plays_inside(self, index: int, persona_id: int) -> int:
+        """Plays of a track in a persona's sessions."""
+        code = self.persona_code.get(persona_id)
+        return 0 if code is None else int(self.listening.persona_plays[index, code])
+
+    def company(self, artist: str) -> tuple[str, int] | None:
+        """The artist played in the last 28 days with whom this one shares the most sessions, and how many."""
+        return max(
+            ((other, together) for other, together in self.together.get(artist, ()) if self.artist_plays_28d[other]),
+            key=lambda pair: (pair[1], pair[0]),
+            default=None,
+        )
 
     def kind(self, index: int) -> str | None:
         """familiar, rediscovered or new; None for what is overplayed or habitually skipped."""
@@ -287,33 +304,23 @@ def explain(c: Candidate, library: Library, persona_id: int, label: str) -> str:
         elif c.kind == "new":
             start = f"You first heard it on {row['first_day'].day} {row['first_day']:%B %Y} and have played it {times}"
         else:
-            start = f"You played it {times}, {row['plays_28d']} of them in the last 28 days"
+            start = f"You played it {times} ({row['plays_28d']} in the last 28 days)"
     sentences = [start]
-    inside = (
-        int(library.listening.persona_plays[c.index, library.persona_code[persona_id]])
-        if persona_id in library.persona_code
-        else 0
-    )
+    inside = library.plays_inside(c.index, persona_id)
     if inside and len(library.personas) > 1:
+        share = "all" if inside == row["plays"] else str(inside)
         sentences[0] += (
-            f", {inside} of the {row['plays']} in “{label}” sessions"
-            if row["plays"] > 1
-            else f", in a “{label}” session"
+            f", {share} of them in “{label}” sessions" if row["plays"] > 1 else f", in one of your “{label}” sessions"
         )
+    beside = library.company(artist)
+    together = f"{beside[0]}, heard in {plural(beside[1], 'session')} together with {artist}" if beside else ""
     if lately:
         sentences.append(f"You played {artist} {plural(lately, 'time')} in the last 28 days")
-    else:
-        beside = [
-            (library.artist_plays_28d[other], other)
-            for (name, other) in library.together
-            if name == artist and library.artist_plays_28d[other]
-        ]
-        if beside:
-            plays, other = max(beside, key=lambda pair: (library.together[artist, pair[1]], pair[1]))
-            sentences.append(
-                f"{artist} was in {plural(library.together[artist, other], 'session')} with {other}, whom you played"
-                f" {plural(plays, 'time')} in the last 28 days"
-            )
+        if beside and beside[1] >= OFTEN:
+            sentences[-1] += f", often beside {together}"
+    elif beside:
+        plays = plural(library.artist_plays_28d[beside[0]], "play")
+        sentences.append(f"In the last 28 days there were {plays} of {together}")
     return ". ".join(sentences) + "."
 
 

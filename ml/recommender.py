@@ -60,7 +60,7 @@ class TrackScorer(BaseEstimator):
     :param weights: feature → weight, tuned on synthetic listeners (`ml.evaluation`, seeds in TUNING_SEEDS).
     """
 
-    def __init__(self, decay: float = 0.8, weights: dict[str, float] | None = None):
+    def __init__(self, decay: float = 1.0, weights: dict[str, float] | None = None):
         self.decay = decay
         self.weights = weights
 
@@ -74,7 +74,7 @@ class TrackScorer(BaseEstimator):
         by_artist = (
             sparse.csr_matrix((np.ones(tracks), (listening.artist, np.arange(tracks))), shape=(artists, tracks)) @ heard
         )
-        nearby = sparse.eye(artists) + listening.neighbours
+        nearby = sparse.eye(artists) + NEIGHBOUR_WEIGHT * listening.neighbours
         around = np.asarray((nearby @ by_artist).todense())
         # Plays of the neighbourhood since the middle of each bin.
         since = np.cumsum(around, axis=1) - around / 2
@@ -82,17 +82,18 @@ class TrackScorer(BaseEstimator):
         counts = heard.tocoo()
         recall = np.zeros(tracks)
         np.add.at(recall, counts.row, counts.data * forgetting[listening.artist[counts.row], counts.col])
-        recent = around @ (0.5 ** (ages / 21.0))
-        usual = around.sum(axis=1)
         self.features_ = {
             "activation": np.log(heard @ ages**-self.decay + 1e-4),
             "recall": np.log(recall + 1e-4),
             "frequency": np.log1p(np.asarray(heard.sum(axis=1)).ravel()),
-            "heat": np.log(recent / max(recent.sum(), 1e-9) + 1e-5)[listening.artist],
-            "trend": np.log((recent + 1.0) / (usual * recent.sum() / max(usual.sum(), 1e-9) + 1.0))[listening.artist],
+            "heat": self._share(around @ 0.5 ** (ages / 7.0)),
+            "season": self._share(around @ 0.5 ** (ages / 60.0)),
             "glut": np.log1p(np.asarray(listening.plays[:, ages <= 3].sum(axis=1)).ravel()),
         }
         return self
+
+    def _share(self, by_artist: np.ndarray) -> np.ndarray:
+        return np.log(by_artist / max(by_artist.sum(), 1e-9) + 1e-5)[self.listening_.artist]
 
     def persona_fit(self, persona: int) -> np.ndarray:
         """ln of the share of a track's plays in this persona's sessions over the persona's share of all plays, smoothed
@@ -124,15 +125,16 @@ PART_OF = {
     "recall": "history",
     "frequency": "history",
     "heat": "cooccurrence",
-    "trend": "cooccurrence",
+    "season": "cooccurrence",
     "glut": "freshness",
 }
+NEIGHBOUR_WEIGHT = 3.0
 WEIGHTS = {
-    "activation": 0.5,
-    "recall": 0.5,
-    "frequency": 0.0,
-    "heat": 0.5,
-    "trend": 0.0,
-    "glut": -0.3,
+    "activation": 0.15,
+    "recall": 0.38,
+    "frequency": 0.3,
+    "heat": 0.2,
+    "season": 0.15,
+    "glut": -0.34,
     "persona_fit": 1.0,
 }

@@ -1,4 +1,5 @@
 -- At most sample_size of one listener's sessions, always the same ones: those whose hashes come first.
+-- In a listener's first weeks on record everything is a first listen, which says nothing of the session: unknown.
 select
     session_id,
     local_date,
@@ -7,7 +8,7 @@ select
     unique_artists,
     artist_entropy,
     repeat_rate,
-    discovery_rate,
+    case when local_date >= f.first_day + %(settling_days)s then discovery_rate end as discovery_rate,
     skip_rate,
     shuffle_rate,
     album_run_rate,
@@ -15,6 +16,9 @@ select
     start_hour_cos,
     is_weekend
 from staging.session_features
+cross join (
+    select min(local_date) as first_day from staging.session_features where user_id = %(user_id)s
+) f
 where user_id = %(user_id)s
 order by md5(session_id::text)
 limit %(sample_size)s

@@ -14,7 +14,7 @@ final as (
         e.artist_name,
         s.local_date,
         count(*)::integer as plays,
-        round(16 * power(2, (s.local_date - date '2010-01-01') / 365.0)::double precision) as weight
+        greatest(round(16 * power(2, (s.local_date - date '2010-01-01') / 365.0)::double precision), 1) as weight
     from sessions s
     cross join lateral (
         select *

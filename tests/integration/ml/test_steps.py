@@ -1,0 +1,271 @@
+"""The ml steps on a real database, from plays of the demo's listeners."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from datetime import UTC, date, datetime, timedelta
+
+import psycopg
+import pytest
+from sklearn.metrics import adjusted_rand_score
+
+from include.demo.listeners import DORA, Life, build_life, invent_listener
+from ml.personas import PHRASES, say
+from ml.playlists import REST_DAYS
+from tests.integration.ml.staging import fill, run_steps, snapshot
+
+BORN = date(2024, 1, 1)
+NOW = datetime(2025, 3, 1, tzinfo=UTC)
+
+
+def life_of(seed: int, until: datetime = NOW, busyness: float = 1.0) -> Life:
+    return build_life(invent_listener(f"listener {seed}", seed, born=BORN, busyness=busyness), until=until)
+
+
+@pytest.fixture
+def built(connection: psycopg.Connection) -> psycopg.Connection:
+    """One listener with fourteen months, one who shares with them, and one with 12 plays, all steps run."""
+    for life in (life_of(7), life_of(8), build_life(DORA, until=datetime(2026, 12, 1, tzinfo=UTC))):
+        fill(connection, life)
+    connection.execute("update listeners set shares_history = true where user_id like 'listener%'")
+    run_steps(connection, datetime(2026, 12, 1, tzinfo=UTC))
+    return connection
+
+
+@pytest.mark.parametrize("seed", [201, 202, 203, 204, 205])
+def test_clusters_are_the_kinds_of_session_there_are(connection, seed):
+    life = life_of(seed)
+    fill(connection, life)
+    run_steps(connection, NOW)
+    truth = {life.plays[s.first_play].started_ms: s.session_type for s in life.sessions}
+    found = dict(connection.execute("select session_id, persona_id from staging.session_clusters").fetchall())
+    known = [session for session in found if session in truth]
+    rand = adjusted_rand_score([truth[s] for s in known], [found[s] for s in known])
+    kinds, clusters = len(set(truth.values())), len(set(found.values()))
+    print(f"seed {seed}: ARI {rand:.3f}, {clusters} clusters of {kinds} kinds, {len(known)} sessions")
+    assert len(known) > 0.99 * len(truth)
+    assert rand >= 0.7
+    assert abs(clusters - kinds) <= 1
+
+
+def test_a_second_run_without_news_changes_no_row(built):
+    before = snapshot(built, with_xmin=True)
+    run_steps(built, datetime(2026, 12, 2, tzinfo=UTC))
+    assert snapshot(built, with_xmin=True) == before
+
+
+def test_the_same_days_again_change_no_row(built):
+    """A replay marks days that need nothing: the steps look, and leave every row as it is."""
+    before = snapshot(built, with_xmin=True)
+    built.execute(
+        "insert into pending_days select s, user_id, local_date from staging.listening_sessions,"
+        " unnest(array['session_features', 'user_features', 'session_clusters', 'personas', 'artist_cooccurrence', 'playlists']) s"
+        " on conflict do nothing"
+    )
+    built.commit()
+    run_steps(built, datetime(2026, 12, 1, tzinfo=UTC))
+    assert snapshot(built, with_xmin=True) == before
+
+
+def test_session_by_session_is_all_at_once(connection, owner_conninfo):
+    """Day by day, co-occurrence and features end where one run over everything ends."""
+    life = life_of(9, busyness=0.4)
+    middle = datetime(2024, 9, 1, tzinfo=UTC)
+    fill(connection, life, until=middle)
+    run_steps(connection, middle)
+    for day in range(0, 20, 4):
+        since = middle + timedelta(days=day)
+        fill(connection, life, since=since, until=since + timedelta(days=4))
+        run_steps(connection, since + timedelta(days=4))
+    tables = ("session_features", "session_artists", "artist_cooccurrence", "user_features")
+    stepwise = snapshot(connection, tables)
+    for table in tables:
+        connection.execute(f"delete from staging.{table}")  # noqa: S608
+    connection.execute(
+        "insert into pending_days select s, user_id, local_date from staging.listening_sessions,"
+        " unnest(array['session_features', 'user_features', 'artist_cooccurrence']) s on conflict do nothing"
+    )
+    run_steps(connection, middle + timedelta(days=20))
+    assert snapshot(connection, tables) == stepwise
+
+
+def test_a_new_listener_has_one_persona_and_a_playlist(built):
+    personas = built.execute(
+        "select label, sessions, is_active from staging.personas where user_id = 'dora'"
+    ).fetchall()
+    assert [row[2] for row in personas] == [True]
+    [(tracks,)] = built.execute("select tracks from staging.playlists where user_id = 'dora'").fetchall()
+    [(heard,)] = built.execute("select count(*) from staging.track_totals where user_id = 'dora'").fetchall()
+    assert 0 < tracks <= heard
+    [(model,)] = built.execute("select reason from staging.clustering_models where user_id = 'dora'").fetchall()
+    assert model.startswith("first model, of")
+
+
+def test_personas_are_named_and_playlists_are_full(built):
+    for user_id in ("listener 7", "listener 8"):
+        labels = [row[0] for row in built.execute("select label from staging.personas where user_id = %s", [user_id])]
+        assert len(labels) == len(set(labels)) >= 3
+        tracks = [row[0] for row in built.execute("select tracks from staging.playlists where user_id = %s", [user_id])]
+        assert len(tracks) == len(labels)
+        assert min(tracks) >= 20
+
+
+def test_the_parts_of_a_score_add_up_to_it(built):
+    rows = built.execute(
+        "select score, score_persona + score_history + score_cooccurrence + score_freshness from staging.playlist_tracks"
+    ).fetchall()
+    assert rows
+    assert all(score == pytest.approx(total, abs=1e-5) for score, total in rows)
+
+
+def test_nothing_overplayed_or_habitually_skipped_is_offered(built):
+    wrong = built.execute(
+        "select t.track_id from staging.playlist_tracks t join staging.playlists p using (user_id, playlist_id)"
+        " cross join lateral (select sum(plays) filter (where local_date > p.as_of - 7) as lately, sum(skips) as skips,"
+        " sum(plays) as plays from staging.track_days d where d.user_id = t.user_id and d.track_id = t.track_id) d"
+        " where d.lately > 8 or (d.skips >= 2 and d.skips * 2 >= d.plays)"
+    ).fetchall()
+    assert wrong == []
+
+
+def test_tracks_of_others_come_only_where_both_share(built):
+    foreign = (
+        "select count(*) from staging.playlist_tracks t where t.user_id = 'listener 7' and not exists"
+        " (select from staging.track_totals o where o.user_id = t.user_id and o.track_id = t.track_id)"
+    )
+    built.execute("update listeners set shares_history = false where user_id = 'listener 8'")
+    built.execute("insert into pending_days values ('playlists', 'listener 7', '2025-01-01') on conflict do nothing")
+    run_steps(built, datetime(2026, 12, 1, tzinfo=UTC))
+    assert built.execute(foreign).fetchone() == (0,)
+
+
+def count(connection: psycopg.Connection, statement: str, parameters: dict) -> int:
+    return connection.execute(statement, parameters).fetchone()[0] or 0
+
+
+PLAYS = "select count(*) from staging.listening_events where user_id = %(user)s and local_date <= %(day)s"
+LATELY = " and local_date > %(day)s::date - 28"
+INSIDE = (
+    "select count(*) from staging.listening_events e join staging.session_clusters c using (user_id, session_id)"
+    " where e.user_id = %(user)s and e.track_id = %(track)s and c.persona_id = %(persona)s and e.local_date <= %(day)s"
+)
+TOGETHER = (
+    "select count(*) from (select session_id from staging.listening_events where user_id = %(user)s and artist_name in"
+    " (%(artist)s, %(other)s) group by session_id having count(distinct artist_name) = 2) both_heard"
+)
+
+
+def test_every_number_in_a_reason_is_counted_again_from_the_plays(built):
+    rows = built.execute(
+        "select t.user_id, t.track_id, t.artist_name, t.kind, t.reason, p.persona_id, p.as_of, p.name"
+        " from staging.playlist_tracks t join staging.playlists p using (user_id, playlist_id)"
+    ).fetchall()
+    seen = defaultdict(int)
+    for user, track, artist, kind, reason, persona, day, label in rows:
+        parameters = {"user": user, "track": track, "artist": artist, "persona": persona, "day": day}
+        rest = reason
+        own_plays = count(built, PLAYS + " and track_id = %(track)s", parameters)
+
+        def take(name: str, pattern: str):
+            nonlocal rest
+            match = re.search(pattern, rest)
+            if match:
+                seen[name] += 1
+                rest = rest.replace(match.group(0), "", 1)
+            return match
+
+        if m := take("shared", r"New to you: (.+) has played it (\d+) times?"):
+            parameters["other"] = built.execute(
+                "select user_id from listeners where display_name = %s", [m[1]]
+            ).fetchone()[0]
+            both = "select count(*) from listeners where user_id in (%(user)s, %(other)s) and shares_history"
+            assert (kind, own_plays, count(built, both, parameters)) == ("new", 0, 2)
+            theirs = count(built, PLAYS.replace("%(user)s", "%(other)s") + " and track_id = %(track)s", parameters)
+            assert theirs == int(m[2])
+        elif m := take("rediscovered", r"You played it (\d+) times? since (\w+ \d+), but not for (\d+) days"):
+            first, last = built.execute(
+                "select min(local_date), max(local_date) from staging.listening_events where user_id = %s and track_id = %s",
+                [user, track],
+            ).fetchone()
+            assert (kind, own_plays, f"{first:%B %Y}", (day - last).days) == (
+                "rediscovered",
+                int(m[1]),
+                m[2],
+                int(m[3]),
+            )
+            assert int(m[3]) >= REST_DAYS
+        elif m := take("new", r"You first heard it on (\d+ \w+ \d+) and have played it (\d+) times?"):
+            first = built.execute(
+                "select min(local_date) from staging.listening_events where user_id = %s and track_id = %s",
+                [user, track],
+            ).fetchone()[0]
+            assert (kind, own_plays, f"{first.day} {first:%B %Y}") == ("new", int(m[2]), m[1])
+        else:
+            m = take("familiar", r"You played it (\d+) times? \((\d+) in the last 28 days\)")
+            lately = count(built, PLAYS + LATELY + " and track_id = %(track)s", parameters)
+            assert (kind, own_plays, lately) == ("familiar", int(m[1]), int(m[2]))
+        if m := take("inside", rf", (\d+|all) of them in “{re.escape(label)}” sessions"):
+            assert count(built, INSIDE, parameters) == (own_plays if m[1] == "all" else int(m[1]))
+        elif take("inside once", rf", in one of your “{re.escape(label)}” sessions"):
+            assert count(built, INSIDE, parameters) == 1
+        if m := take("artist", rf"You played {re.escape(artist)} (\d+) times? in the last 28 days"):
+            assert count(built, PLAYS + LATELY + " and artist_name = %(artist)s", parameters) == int(m[1])
+        if m := take("beside", rf", often beside (.+), heard in (\d+) sessions? together with {re.escape(artist)}"):
+            assert count(built, TOGETHER, parameters | {"other": m[1]}) == int(m[2])
+        elif m := take(
+            "other", rf"there were (\d+) plays? of (.+), heard in (\d+) sessions? together with {re.escape(artist)}"
+        ):
+            assert count(built, TOGETHER, parameters | {"other": m[2]}) == int(m[3])
+            lately = PLAYS + LATELY + " and artist_name = %(other)s"
+            assert count(built, lately, parameters | {"other": m[2]}) == int(m[1])
+        assert not re.search(r"\d", rest.replace("In the last 28 days", "")), (reason, rest)
+    print(dict(seen))
+    assert {"familiar", "rediscovered", "new", "inside", "artist", "beside"} <= set(seen)
+
+
+MEASURES = {
+    "night": "avg((start_hour >= 22 or start_hour < 5)::int)",
+    "morning": "avg((start_hour >= 5 and start_hour < 10)::int)",
+    "midday": "avg((start_hour >= 10 and start_hour < 14)::int)",
+    "afternoon": "avg((start_hour >= 14 and start_hour < 18)::int)",
+    "evening": "avg((start_hour >= 18 and start_hour < 22)::int)",
+    "weekend": "avg(is_weekend)",
+    "minutes": "percentile_disc(0.5) within group (order by minutes)",
+    "unique_artists": "percentile_disc(0.5) within group (order by unique_artists)",
+    "discovery": "avg(discovery_rate)",
+    "repeat": "avg(repeat_rate)",
+    "album": "avg(album_run_rate)",
+    "shuffle": "avg(shuffle_rate)",
+    "skip": "avg(skip_rate)",
+}
+
+
+def test_every_number_in_a_personas_explanation_is_computed_again(built):
+    columns = ", ".join(MEASURES.values())
+    query = (
+        f"select {columns}, count(*), sum(ms_played) from staging.session_features f"  # noqa: S608
+        " join staging.session_clusters using (user_id, session_id)"
+        " join staging.listening_sessions s using (user_id, session_id) where user_id = %s and (persona_id = %s or %s)"
+    )
+    query = query.replace("minutes)", "f.minutes)").replace("unique_artists)", "f.unique_artists)")
+    rows = built.execute("select user_id, persona_id, explanation from staging.personas").fetchall()
+    checked = 0
+    for user_id, persona_id, explanation in rows:
+        mine = built.execute(query, [user_id, persona_id, False]).fetchone()
+        all_of_them = built.execute(query, [user_id, persona_id, True]).fetchone()
+        rest = explanation
+        share = 100 * float(mine[-1]) / float(all_of_them[-1])
+        noun = "session" if mine[-2] == 1 else "sessions"
+        opening = f"{mine[-2]} {noun}, {share:.0f} % of the time you listened"
+        assert rest.startswith(opening)
+        rest = rest.removeprefix(opening)
+        for i, measure in enumerate(MEASURES):
+            said = PHRASES[measure].format(value=say(measure, mine[i]), usual=say(measure, all_of_them[i]))
+            plain = f"half of them play at least {say('minutes', mine[i])} minutes" if measure == "minutes" else said
+            for phrase in (said, plain):
+                if phrase in rest:
+                    rest = rest.replace(phrase, "", 1)
+                    checked += 1
+        assert not re.search(r"\d", rest), (explanation, rest)
+    assert checked >= len(rows)

@@ -1,0 +1,109 @@
+"""Choosing and ordering tracks, on candidates without a database."""
+
+from collections import Counter
+from datetime import date
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ml.playlists import ALBUM_TRACKS, ARTIST_TRACKS, LENGTH, SHORTEST, Candidate, Library, choose_tracks, smooth_order
+from ml.recommender import PARTS, age_bin, bin_ages
+
+candidates_strategy = st.lists(
+    st.tuples(
+        st.sampled_from(["familiar", "rediscovered", "new"]),
+        st.integers(0, 40),
+        st.integers(0, 3),
+        st.floats(-10, 0, width=32),
+    ),
+    max_size=150,
+)
+
+
+def candidates_of(rows) -> list[Candidate]:
+    made = [
+        Candidate(f"t{i:03}", f"title {i}", f"artist {artist}", f"album {album}", kind, 200_000, float(score),
+                  dict.fromkeys(PARTS, 0.0), i)
+        for i, (kind, artist, album, score) in enumerate(rows)
+    ]  # fmt: skip
+    return sorted(made, key=lambda c: (-c.score, c.track_id))
+
+
+@settings(deadline=None)
+@given(candidates_strategy)
+def test_limits_hold_and_what_is_left_would_break_them(rows):
+    candidates = candidates_of(rows)
+    chosen = choose_tracks(candidates, [])
+    artists, albums = Counter(c.artist_name for c in chosen), Counter(c.album for c in chosen)
+    assert len({c.track_id for c in chosen}) == len(chosen) <= LENGTH
+    if len(chosen) > SHORTEST:
+        assert max(artists.values()) <= ARTIST_TRACKS
+        assert max(albums.values()) <= ALBUM_TRACKS
+    if len(chosen) < SHORTEST:
+        assert len(chosen) == len(candidates)
+    elif len(chosen) < LENGTH:
+        for c in candidates:
+            assert c in chosen or artists[c.artist_name] >= ARTIST_TRACKS or albums[c.album] >= ALBUM_TRACKS
+
+
+@settings(deadline=None)
+@given(candidates_strategy)
+def test_the_same_candidates_give_the_same_playlist_and_it_stays_the_next_day(rows):
+    candidates = candidates_of(rows)
+    today = choose_tracks(candidates, [])
+    assert choose_tracks(candidates, []) == today
+    tomorrow = choose_tracks(candidates, [c.track_id for c in today])
+    assert {c.track_id for c in tomorrow} == {c.track_id for c in today}
+
+
+def test_a_slightly_better_track_does_not_push_out_one_of_yesterday():
+    rows = [("familiar", i, 0, -float(i)) for i in range(40)]
+    candidates = candidates_of(rows)
+    yesterday = [c.track_id for c in choose_tracks(candidates, [])]
+    # Two of them fall a few places, behind tracks that were not in the playlist.
+    rows[5] = ("familiar", 5, 0, -14.2)
+    rows[13] = ("familiar", 13, 0, -14.4)
+    today = [c.track_id for c in choose_tracks(candidates_of(rows), yesterday)]
+    assert set(today) == set(yesterday)
+
+
+def library_of(candidates: list[Candidate], neighbours: list[dict]) -> Library:
+    tracks = [
+        {"track_id": c.track_id, "track_name": c.track_name, "artist_name": c.artist_name, "album_name": c.album_name,
+         "plays": 5, "skips": 0, "plays_7d": 0, "plays_28d": 1, "first_day": date(2025, 1, 1), "last_day": date(2025, 5, 1),
+         "duration_ms": 200_000}
+        for c in sorted(candidates, key=lambda c: c.track_id)
+    ]  # fmt: skip
+    return Library(tracks, [], [], [], neighbours, date(2025, 6, 1))
+
+
+@settings(deadline=None)
+@given(candidates_strategy)
+def test_order_keeps_every_track_and_separates_an_artists_tracks(rows):
+    chosen = choose_tracks(candidates_of(rows), [])
+    order = smooth_order(chosen, library_of(chosen, []))
+    assert sorted(c.track_id for c in order) == sorted(c.track_id for c in chosen)
+    names = [c.artist_name for c in order]
+    for i in range(1, len(names)):
+        if names[i] == names[i - 1]:
+            assert set(names[i:]) == {names[i]}
+
+
+def test_artists_heard_together_stand_beside_each_other():
+    chosen = candidates_of([("familiar", artist, artist, -float(artist)) for artist in range(4)])
+    pairs = [("artist 0", "artist 3"), ("artist 3", "artist 1")]
+    neighbours = [
+        {"artist_name": a, "other_artist_name": b, "score": 0.5, "sessions_together": 9}
+        for pair in pairs
+        for a, b in (pair, pair[::-1])
+    ]
+    order = [c.artist_name for c in smooth_order(chosen, library_of(chosen, neighbours))]
+    assert order == ["artist 0", "artist 3", "artist 1", "artist 2"]
+
+
+@given(st.integers(0, 20_000))
+def test_an_age_falls_into_a_bin_of_about_its_age(age):
+    ages = bin_ages(80)
+    assert np.all(np.diff(ages) > 0)
+    assert 0.8 < ages[age_bin(np.array([age]))[0]] / (age + 1) < 1.25
