@@ -21,10 +21,11 @@ def mark_interval(connection: psycopg.Connection, user_ids: list[str], *, start:
     first, last = _timestamp(start) or EARLIEST, _timestamp(end)
     if last is None or last <= first:
         raise ValueError(f"A replay needs an end after its start, not {start or 'the start'} to {end or 'nothing'}.")
-    with connection.transaction():
-        return connection.execute(
-            statement("mark_interval"), {"user_ids": user_ids, "replay_start": first, "replay_end": last}
-        ).rowcount
+    days = connection.execute(
+        statement("mark_interval"), {"user_ids": user_ids, "replay_start": first, "replay_end": last}
+    ).rowcount
+    connection.commit()
+    return days
 
 
 def _timestamp(text: str) -> datetime | None:

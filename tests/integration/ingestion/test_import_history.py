@@ -1,19 +1,34 @@
 from __future__ import annotations
 
+import io
+import json
+import zipfile
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from ingestion_operators import ImportStreamingHistoryOperator
 
-from include.demo.exports import write_extended_history
+from include.demo.exports import write_account_data, write_extended_history
 from include.demo.listeners import build_life, listener_named
+
+BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
 @pytest.fixture
-def exports(tmp_path, airflow_connections):
+def exports(tmp_path, airflow_connections, add_listener) -> Path:
     folder = tmp_path / "exports"
-    folder.mkdir()
+    (folder / "ada").mkdir(parents=True)
+    add_listener("ada")
     return folder
+
+
+@pytest.fixture(scope="module")
+def lives():
+    listener = listener_named("carl")
+    return {year: build_life(listener, until=datetime(year, 6, 1, tzinfo=UTC)) for year in (2025, 2026)}
 
 
 def run(exports, run_id="run", **kwargs):
@@ -21,18 +36,217 @@ def run(exports, run_id="run", **kwargs):
     return operator.execute({"run_id": run_id})
 
 
-@pytest.fixture(scope="module")
-def life():
-    return build_life(listener_named("ada"), until=datetime(2026, 10, 1, tzinfo=UTC))
+def fingerprint(connection):
+    """All that an import decides, in one value."""
+    found = connection.execute(
+        "select count(*), md5(string_agg(r::text, '' order by event_key)) from"
+        " (select user_id, source, event_key, played_at, item_type, track_id, payload from raw_listening_events) r"
+    ).fetchone()
+    connection.rollback()
+    return found
 
 
-def test_loads_an_export_once(exports, life, add_listener, connection):
-    add_listener("ada")
-    (exports / "ada").mkdir()
-    rows = write_extended_history(exports / "ada" / "my_spotify_data.zip", life)
-    first, second = run(exports), run(exports, "later")
-    assert first["rows_read"] == len(rows)
-    assert second == {"files_already_loaded": 1, "gaps_closed": 0}
-    (stored,) = connection.execute("select count(*) from raw_listening_events").fetchone()
-    assert stored == first["rows_loaded"]
-    print(first, connection.execute("select skipped_rows, members from ingested_files").fetchone())
+def files(connection):
+    rows = connection.execute(
+        "select file_name, status, message, rows_loaded, skipped_rows from ingested_files"
+    ).fetchall()
+    connection.rollback()
+    return {name: (status, message, loaded, skipped) for name, status, message, loaded, skipped in rows}
+
+
+def play(second: int, **fields) -> dict:
+    return {
+        "ts": f"2024-05-01T10:{second // 60:02}:{second % 60:02}Z",
+        "ms_played": 1000,
+        "spotify_track_uri": "spotify:track:4uLU6hMCjMI75M1A2tKUQC",
+        **fields,
+    }
+
+
+def zipped(path: Path, **members: bytes | str) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+
+def test_accounts_for_every_row_of_a_real_export(exports, lives, connection):
+    rows = write_extended_history(exports / "ada" / "my_spotify_data.zip", lives[2026])
+    done = run(exports)
+    assert done["rows_read"] == len(rows) == done["rows_loaded"] + done["rows_already_known"] + done["rows_skipped"]
+    assert fingerprint(connection)[0] == done["rows_loaded"]
+    assert done["rows_skipped"] == sum(row.quirk == "exact_duplicate" for row in rows)
+    days = connection.execute("select count(*) from pending_days where step = 'listening_events'").fetchone()
+    stored = connection.execute("select count(distinct (played_at at time zone 'UTC')::date) from raw_listening_events")
+    assert days == stored.fetchone()
+    assert connection.execute("select sum(plays) from heard_tracks").fetchone() == (
+        connection.execute("select count(track_id) from raw_listening_events").fetchone()
+    )
+
+
+def test_order_and_repetition_of_exports_change_nothing(exports, lives, connection, database):
+    newer, older, other = (exports / "ada" / name for name in ("newer.zip", "older.zip", "endsong.zip"))
+    write_extended_history(newer, lives[2026])
+    run(exports)
+    connection.execute("delete from pending_days")
+    connection.commit()
+    once = fingerprint(connection)
+    assert run(exports)["files_already_loaded"] == 1
+    write_extended_history(older, lives[2025])
+    done = run(exports)
+    assert done["rows_loaded"] == 0
+    assert done["rows_already_known"] > 0
+    newer.rename(exports / "ada" / "renamed.zip")
+    assert run(exports)["files_already_loaded"] == 2
+    assert fingerprint(connection) == once
+    assert connection.execute("select count(*) from pending_days").fetchone() == (0,)
+    connection.rollback()
+    write_extended_history(other, lives[2025], generation="endsong")
+    run(exports)
+
+
+def test_both_generations_and_account_data_are_loaded_side_by_side(exports, lives, connection):
+    write_extended_history(exports / "ada" / "endsong.zip", lives[2025], generation="endsong")
+    write_account_data(exports / "ada" / "account.zip", lives[2026])
+    run(exports)
+    sources = dict(connection.execute("select source, count(*) from raw_listening_events group by 1").fetchall())
+    assert sources.keys() == {"extended_history", "account_history"}
+    assert connection.execute(
+        "select count(*) from raw_listening_events where payload ?| array['ip_addr', 'ip_addr_decrypted']"
+    ).fetchone() == (0,)
+
+
+def test_a_bad_file_is_set_aside_while_the_others_load(exports, connection):
+    folder = exports / "ada"
+    good = json.dumps([play(1)])
+    (folder / "loose").mkdir()
+    (folder / "loose" / "Streaming_History_Audio_1.json").write_text(json.dumps([play(2)]))
+    zipped(folder / "good.zip", **{"a/Streaming_History_Audio_0.json": good, "Userdata.json": "{}", "read.pdf": "x"})
+    zipped(folder / "traversal.zip", **{"../../Streaming_History_Audio_0.json": good})
+    zipped(folder / "nested.zip", **{"more.zip": "PK", "endsong_0.json": json.dumps([play(3)])})
+    zipped(folder / "bomb.zip", **{"Streaming_History_Audio_0.json": b"[" + b" " * (64 << 20) + b"]"})
+    zipped(folder / "lie.zip", **{"Streaming_History_Audio_0.json": b"[" + b"{}," * 1_000_000 + b"{}]"})
+    zipped(folder / "half.zip", **{"endsong_1.json": json.dumps([play(4)]), "endsong_2.json": good[:-3]})
+    (folder / "truncated.zip").write_bytes((folder / "good.zip").read_bytes()[:200])
+    (folder / "damaged.zip").write_bytes(_damaged((folder / "half.zip").read_bytes()))
+    (folder / "endsong_9.json").write_bytes(b"\xff\xfe\x00")
+    (folder / "StreamingHistory0.json").write_text('{"not": "an array"}')
+    (folder / "empty.json").write_text("[]")
+    nul = json.dumps([play(5, master_metadata_track_name="a\0b"), play(6, extra={"deep": "\ud800"}), 7, play(7, ts=8)])
+    (folder / "odd.json").write_text(nul)
+    done = run(exports)
+    assert done["rows_loaded"] == 6
+    found = files(connection)
+    expected = {
+        "good.zip": ("loaded", None),
+        "loose/Streaming_History_Audio_1.json": ("loaded", None),
+        "traversal.zip": ("rejected", "path that leads out"),
+        "nested.zip": ("partial", "zip within the zip"),
+        "bomb.zip": ("rejected", "more than 200 times"),
+        "lie.zip": ("rejected", "none of its rows is one"),
+        "half.zip": ("partial", "ends in the middle"),
+        "truncated.zip": ("rejected", "no readable zip"),
+        "damaged.zip": ("rejected", "cannot be unpacked"),
+        "endsong_9.json": ("rejected", "no JSON array"),
+        "StreamingHistory0.json": ("rejected", "no JSON array"),
+        "empty.json": ("ignored", "no streaming history"),
+        "odd.json": ("loaded", None),
+    }
+    assert found.keys() == expected.keys()
+    for name, (status, message) in expected.items():
+        assert found[name][0] == status, (name, found[name])
+        assert message is None or message in found[name][1], (name, found[name])
+    assert found["odd.json"][2] == {"not_an_object": 1, "wrong_type_ts": 1}
+    before = connection.execute("select * from ingested_files order by file_name").fetchall()
+    connection.rollback()
+    run(exports, "later")
+    assert connection.execute("select * from ingested_files order by file_name").fetchall() == before
+
+
+def _damaged(data: bytes) -> bytes:
+    """The same archive, each member's data spoiled behind its name."""
+    spoiled = bytearray(data)
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        for info in archive.infolist():
+            start = info.header_offset + 30 + len(info.filename)
+            spoiled[start + 4 : start + 12] = b"\xff" * 8
+    return bytes(spoiled)
+
+
+def test_whose_a_file_is_is_never_guessed(exports, connection, caplog):
+    (exports / "my_spotify_data.json").write_text(json.dumps([play(1)]))
+    (exports / "nobody").mkdir()
+    (exports / "nobody" / "endsong_0.json").write_text(json.dumps([play(1)]))
+    done = run(exports)
+    assert done == {"files_without_listener": 1, "gaps_closed": 0}
+    assert "move it to <user_id>/my_spotify_data.json" in caplog.text
+    assert "No listener is called nobody" in caplog.text
+
+
+def test_a_missing_export_folder_says_what_to_do(exports):
+    with pytest.raises(FileNotFoundError, match=r"LISTENING_EXPORTS.*create it"):
+        run(exports / "elsewhere")
+
+
+def test_an_export_closes_the_gaps_it_covers(exports, lives, connection):
+    gaps = ["2024-05-01", "2025-05-01", "2026-05-31 23:59"]
+    for day in gaps:
+        connection.execute(
+            "insert into ingestion_gaps values ('ada', %s, %s::timestamptz + interval '1 day', 'run')", [day, day]
+        )
+    connection.commit()
+    write_extended_history(exports / "ada" / "my_spotify_data.zip", lives[2026])
+    assert run(exports)["gaps_closed"] == 2
+    open_gaps = connection.execute("select gap_start::text from ingestion_gaps where closed_at is null").fetchall()
+    assert open_gaps == [("2026-05-31 23:59:00+00",)]
+
+
+def test_a_replay_marks_the_interval_of_everyone_with_rows(exports, connection):
+    (exports / "ada" / "endsong_0.json").write_text(json.dumps([play(1), play(2, ts="2024-05-03T23:59:59Z")]))
+    run(exports)
+    connection.execute("delete from pending_days")
+    connection.commit()
+    run(exports, mode="replay", start="2024-05-02", end="2024-05-04T00:00:00+00:00")
+    marked = connection.execute("select step, user_id, day::text from pending_days").fetchall()
+    assert marked == [("listening_events", "ada", "2024-05-03")]
+
+
+names = st.sampled_from(
+    ["Streaming_History_Audio_0.json", "endsong_0.json", "StreamingHistory0.json", "x.json", "x.zip"]
+)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda children: st.lists(children, max_size=3) | st.dictionaries(st.text(), children, max_size=3),
+    max_leaves=8,
+)
+rows = st.fixed_dictionaries(
+    {"ts": st.just("2024-05-01T10:00:00Z") | json_values},
+    optional=dict.fromkeys(("ms_played", "spotify_track_uri", "master_metadata_track_name", "platform"), json_values),
+)
+contents = st.binary(max_size=300) | st.lists(rows | json_values, max_size=4).map(
+    lambda value: json.dumps(value).encode()
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(names, contents), min_size=1, max_size=3), st.booleans())
+def test_fuzzed_files_load_or_have_a_reason(exports, connection, members, in_zip):
+    folder = exports / "ada"
+    for file in folder.iterdir():
+        file.unlink()
+    if in_zip:
+        with zipfile.ZipFile(folder / "export.zip", "w") as archive:
+            for number, (name, content) in enumerate(members):
+                archive.writestr(f"{number}/{name}", content)
+    else:
+        for name, content in members:
+            (folder / name).write_bytes(content)
+    before = fingerprint(connection)[0]
+    done = run(exports)
+    assert fingerprint(connection)[0] - before == done.get("rows_loaded", 0)
+    accounted = connection.execute(
+        "select count(*) from ingested_files f where status not in ('loaded', 'partial', 'rejected', 'ignored')"
+        " or (status <> 'loaded') and message is null or rows_read <> rows_loaded + rows_already_known"
+        " + (select coalesce(sum(value::int), 0) from jsonb_each_text(skipped_rows))"
+    ).fetchone()
+    connection.rollback()
+    assert accounted == (0,)
