@@ -1,11 +1,11 @@
 """Backs the listening database up into one file: `python -m include.deploy.backup FOLDER|-` (`make backup`).
 
-The file is a tar of `listening.dump` (pg_dump's custom format) and `manifest.json`: when, which schema revision, and rows
-and checksum of every table in the very snapshot that was dumped, which the restore is proven against. Connects by the
-PG* variables, as the owner. Runs may go on meanwhile.
+The file is a tar of `listening.dump` (pg_dump's custom format) and `manifest.json`: when, which schema revision, and
+rows and checksum of every table in the very snapshot that was dumped, which the restore is proven against. Connects by
+the PG* variables, as the owner. Runs may go on meanwhile.
 
-Spotify tokens in it are encrypted with Airflow's Fernet key, which is no part of the backup: without that key a restored
-installation asks for `make authorize` again.
+Spotify tokens in it are encrypted with Airflow's Fernet key, which is no part of the backup: without that key a
+restored installation asks for `make authorize` again.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def backup(conninfo: str, file: IO[bytes]) -> dict[str, Any]:
         snapshot, server = connection.execute("select pg_export_snapshot(), version()").fetchone() or ("", "")
         (revision,) = connection.execute("select version_num from alembic_version").fetchone() or (None,)
         dump = Path(folder) / DUMP
-        command = [POSTGRES_BIN_PATH / "pg_dump", "--format=custom", f"--snapshot={snapshot}", f"--file={dump}"]
+        command = [str(POSTGRES_BIN_PATH / "pg_dump"), "--format=custom", f"--snapshot={snapshot}", f"--file={dump}"]
         subprocess.run([*command, "--no-password", f"--dbname={conninfo}"], check=True)
         manifest = {
             "created_at": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -31,7 +31,8 @@ def checksums(connection: psycopg.Connection) -> dict[str, TableSum]:
     sums: dict[str, TableSum] = {}
     for schema, table in tables:
         statement = sql.SQL(
-            "select count(*), coalesce(sum(('x' || left(md5(t::text), 16))::bit(64)::bigint::numeric), 0)::text from {} t"
+            "select count(*), coalesce(sum(('x' || left(md5(t::text), 16))::bit(64)::bigint::numeric), 0)::text"
+            " from {} t"
         ).format(sql.Identifier(schema, table))
         row = connection.execute(statement).fetchone()
         assert row is not None

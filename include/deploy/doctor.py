@@ -1,8 +1,8 @@
 """Looks an installation over: `python -m include.deploy.doctor` (`make doctor`).
 
-One line per finding: ok, warn (will become a problem, or something is missing) or fail (something does not work), and for
-the last two what to do. Exit status 1 if anything fails, so that cron or a monitor can call it: it also notices what no
-alert inside Airflow can, that Airflow itself is down.
+One line per finding: ok, warn (will become a problem, or something is missing) or fail (something does not work), and
+for the last two what to do. Exit status 1 if anything fails, so that cron or a monitor can call it: it also notices
+what no alert inside Airflow can, that Airflow itself is down.
 """
 
 from __future__ import annotations
@@ -72,9 +72,7 @@ def check_packages(lock: Path = PROJECT / "requirements.lock") -> Findings:
 def check_disk(folder: Path = PROJECT) -> Findings:
     free = shutil.disk_usage(folder).free
     status = "fail" if free < NO_DISK else "warn" if free < LOW_DISK else "ok"
-    yield Finding(
-        status, "Disk", f"{free / 2**30:.1f} GiB free", "" if status == "ok" else "make room: old logs, backups"
-    )
+    yield Finding(status, "Disk", f"{free / 2**30:.1f} GiB free", "" if status == "ok" else "delete old logs, backups")
 
 
 def check_schema(connection: psycopg.Connection) -> Findings:
@@ -88,9 +86,7 @@ def check_schema(connection: psycopg.Connection) -> Findings:
     if found == head:
         yield Finding("ok", "Database", f"reachable, schema revision {found}")
     else:
-        yield Finding(
-            "fail", "Database", f"schema revision {found}, the code wants {head}", "run the DAG, or `make psql`"
-        )
+        yield Finding("fail", "Database", f"schema revision {found}, the code wants {head}", "trigger a run")
 
 
 def check_accounts(connection: psycopg.Connection, now: datetime) -> Findings:
@@ -104,9 +100,7 @@ def check_accounts(connection: psycopg.Connection, now: datetime) -> Findings:
             continue
         left = authorized_at + TOKEN_LIFE - now
         if left < timedelta(0):
-            yield Finding(
-                "fail", f"Account {user_id}", "its authorization has expired", "make authorize for this account"
-            )
+            yield Finding("fail", f"Account {user_id}", "its authorization has expired", "make authorize again")
         elif left < TOKEN_WARNING:
             text = f"its authorization ends in {left.days} days"
             yield Finding("warn", f"Account {user_id}", text, "make authorize for this account")
@@ -124,9 +118,7 @@ def check_accounts(connection: psycopg.Connection, now: datetime) -> Findings:
         "select user_id, sum(calls) from spotify_api_calls where called_on = %s group by 1 having sum(calls) >= %s",
         [now.date(), CALLS_A_DAY],
     ):
-        yield Finding(
-            "warn", f"Account {user_id}", f"{calls} calls to Spotify today", "the quota may run out until tomorrow"
-        )
+        yield Finding("warn", f"Account {user_id}", f"{calls} calls to Spotify today", "the quota may run out today")
 
 
 def check_data(connection: psycopg.Connection) -> Findings:
@@ -135,22 +127,19 @@ def check_data(connection: psycopg.Connection) -> Findings:
         "select user_id, count(*), min(gap_start) from ingestion_gaps where closed_at is null group by 1 order by 1"
     ):
         text = f"{gaps} gaps, the first on {since:%Y-%m-%d}: plays were lost"
-        yield Finding(
-            "warn", f"History of {user_id}", text, "ask Spotify for the extended streaming history and import it"
-        )
+        yield Finding("warn", f"History of {user_id}", text, "ask Spotify for the full export, import it")
     for user_id, file_name, message in connection.execute(
         "select user_id, file_name, message from ingested_files where status = 'rejected' order by 1, 2"
     ):
         yield Finding("warn", f"Export {file_name}", f"of {user_id}, rejected: {message}", "replace the file")
     for outcome, table, check, value in connection.execute(
         "select outcome, table_name, check_name, measured_value from qa_validation_results"
-        " where outcome <> 'PASS' and run_id = (select run_id from qa_validation_results order by checked_at desc limit 1)"
+        " where outcome <> 'PASS'"
+        " and run_id = (select run_id from qa_validation_results order by checked_at desc limit 1)"
         " order by outcome, 2, 3"
     ):
         status = "fail" if outcome == "FAIL" else "warn"
-        yield Finding(
-            status, f"Check on {table}", f"{outcome}: {check} (measured {value})", "see the dashboard `quality`"
-        )
+        yield Finding(status, f"Check on {table}", f"{outcome}: {check} (measured {value})", "see dashboard `quality`")
     (days,) = connection.execute("select count(*) from pending_days").fetchone() or (0,)
     if days:
         yield Finding("warn", "Work left over", f"{days} marked days", "the next run does them; trigger one")
@@ -184,9 +173,7 @@ def check_airflow(client: AirflowClient | None, now: datetime) -> Findings:
     age = now - datetime.fromisoformat(succeeded[0]["end_date"])
     hours = age.total_seconds() / 3600
     if age > LONGEST_SILENCE:
-        yield Finding(
-            "fail", "Last success", f"{hours:.0f} hours ago: a daily run was missed", "see Airflow, trigger a run"
-        )
+        yield Finding("fail", "Last success", f"{hours:.0f} hours ago: a daily run was missed", "trigger a run")
     else:
         yield Finding("ok", "Last success", f"{hours:.1f} hours ago")
 

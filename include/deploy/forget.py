@@ -1,8 +1,8 @@
 """Removes a listener for good: `python -m include.deploy.forget USER_ID --yes` (`make forget LISTENER=… YES=1`).
 
-Gone are the account's Airflow connection, the run history and task logs that name the listener, their export folder, and
-every row about them (function forget_listener(), which leaves an audit row without personal data). Not gone, and said
-so: backups made before, and playlists already in the listener's own Spotify account.
+Gone are the account's Airflow connection, the run history and task logs that name the listener, their export folder,
+and every row about them (function forget_listener(), which leaves an audit row without personal data). Not gone, and
+said so: backups made before, and playlists already in the listener's own Spotify account.
 """
 
 from __future__ import annotations
@@ -25,9 +25,7 @@ class ForgetError(Exception):
 def check_idle(client: AirflowClient) -> None:
     """:raises ForgetError: a run is under way; it could bring the listener back."""
     if runs := [run["dag_run_id"] for run in client.runs(DAG_ID) if run["state"] not in FINISHED_RUNS]:
-        raise ForgetError(
-            f"Run {runs[0]} is under way: wait until it has ended, or mark it failed. Nothing was removed."
-        )
+        raise ForgetError(f"Run {runs[0]} is under way: wait for its end, or mark it failed. Nothing was removed.")
 
 
 def forget_account(client: AirflowClient, connection_ids: set[str], logs: Path) -> None:
@@ -86,9 +84,8 @@ def main() -> int:
     except (ForgetError, psycopg.Error) as error:
         print(error, file=sys.stderr)
         return 1
-    print(
-        f"Forgotten: {sum(removed.values())} rows of {len(removed)} tables, the connection, the exports, the run history."
-    )
+    rows = sum(removed.values())
+    print(f"Forgotten: {rows} rows of {len(removed)} tables, the connection, the exports, the run history.")
     print("Left: backups made before today, and playlists in the listener's own Spotify account.")
     return 0
 

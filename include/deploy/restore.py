@@ -54,7 +54,7 @@ def restore(file: IO[bytes], conninfo: str) -> dict[str, Any]:
         except (tarfile.TarError, OSError, ValueError, subprocess.CalledProcessError) as error:
             raise RestoreError(f"This is no whole backup ({error}). The database was not touched.") from error
         (folder / "empty.sql").write_text(EMPTY)
-        command = [POSTGRES_BIN_PATH / "psql", "--no-psqlrc", "--quiet", "--no-password", "--single-transaction"]
+        command = [str(POSTGRES_BIN_PATH / "psql"), "--no-psqlrc", "--quiet", "--no-password", "--single-transaction"]
         command += ["--set=ON_ERROR_STOP=1", "--output=/dev/null", f"--dbname={conninfo}"]
         done = subprocess.run(
             [*command, f"--file={folder / 'empty.sql'}", f"--file={script}"],

@@ -1,7 +1,7 @@
 """The secrets of a containerised installation: generated once, handed out so that each service sees only its own.
 
-`python -m include.deploy.secrets` runs at every start. Master values live in `vault`, a volume nothing else mounts; from
-them one folder per consumer is written anew, so deleting a file of the vault and starting again rotates that secret.
+`python -m include.deploy.secrets` runs at every start. Master values live in `vault`, a volume nothing else mounts;
+from them one folder per consumer is written anew.
 """
 
 from __future__ import annotations

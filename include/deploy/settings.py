@@ -11,7 +11,7 @@ KIND = Path("/opt/airflow/settings/kind")
 def claim(kind: str, *, file: Path = KIND) -> str | None:
     """Make the installation `kind` (`demo` or `real`); what stands in the way, or None.
 
-    `real` yields to a demo that is there: `docker compose up` without the profile starts it again without its simulator.
+    `real` yields to a demo that is there: `docker compose up` without the profile starts it without its simulator.
     """
     if not file.exists():
         unfinished = file.with_suffix(".new")

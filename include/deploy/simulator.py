@@ -20,7 +20,7 @@ def main() -> None:
     spotify = open_spotify(STATE)
     threading.Thread(target=spotify.world.tell_all, daemon=True, name="stories").start()
     # Every interface of the container; its only network is internal and none of its ports is published.
-    uvicorn.run(create_app(spotify), host="0.0.0.0", port=PORT, log_level="warning", access_log=False)  # noqa: S104
+    uvicorn.run(create_app(spotify), host="0.0.0.0", port=PORT, log_level="warning", access_log=False)
 
 
 if __name__ == "__main__":

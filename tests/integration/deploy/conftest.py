@@ -8,7 +8,7 @@ from psycopg import sql
 
 LISTENERS = ("ada-of-test", "bob-of-test")
 
-# A value for every not-null column, by type; text columns get the listener's name, so that a trace of it would be found.
+# A value for every not-null column, by type; text columns get the listener's name: a trace of it would be found.
 VALUES = {
     "integer": "1",
     "bigint": "1",

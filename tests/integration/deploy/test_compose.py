@@ -16,6 +16,7 @@ from include.deploy import secrets
 
 PROJECT = Path(__file__).parents[3]
 COMPOSE_FILE = PROJECT / "docker-compose.yaml"
+SECRET_VARIABLE = r"PASSWORD|SECRET_KEY|JWT_SECRET|FERNET|SQL_ALCHEMY_CONN|BROKER_URL|RESULT_BACKEND|TOKEN"
 PROFILES = ([], ["demo"], ["scale"], ["demo", "scale"], ["tools"])
 SECRETS_OF = {
     "secrets": {folder.split("/")[0] for folder in secrets.files(dict.fromkeys(secrets.GENERATORS, "x"))} | {"vault"},
@@ -95,9 +96,7 @@ def test_each_service_mounts_only_its_own_secrets():
 def test_no_value_of_a_secret_in_environment_or_command(name):
     service = compose()["services"][name]
     for variable, value in service.get("environment", {}).items():
-        if re.search(
-            r"PASSWORD|SECRET_KEY|JWT_SECRET|FERNET|SQL_ALCHEMY_CONN|BROKER_URL|RESULT_BACKEND|TOKEN", variable
-        ):
+        if re.search(SECRET_VARIABLE, variable):
             assert re.search(r"_(FILE|CMD)$", variable), variable
             assert value.removeprefix("cat ").startswith(("/opt/airflow/secrets/", "/run/secrets/")), variable
     assert not re.search(r"(password|requirepass|secret)[=:]\s*\S", str(service.get("command", "")), re.IGNORECASE)

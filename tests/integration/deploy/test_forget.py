@@ -42,7 +42,9 @@ def test_no_trace_of_the_forgotten_and_nothing_of_others_changed(lived_in):
             ("track of both", 1),
         ]
         for table in ("tracks", "audio_features"):
-            tracks = connection.execute(f"select track_id from {table} order by 1").fetchall()
+            tracks = connection.execute(
+                sql.SQL("select track_id from {} order by 1").format(sql.Identifier(table))
+            ).fetchall()
             assert tracks == [("track of bob-of-test",), ("track of both",)]
 
 

@@ -58,7 +58,8 @@ def test_the_writer_can_neither_change_raw_rows_nor_see_the_audit(owner_conninfo
 def test_neither_creates_anything_nor_becomes_anybody(owner_conninfo, role):
     with psycopg.connect(owner_conninfo) as connection:
         attributes = connection.execute(
-            "select rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls from pg_roles where rolname = %s",
+            "select rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls from pg_roles"
+            " where rolname = %s",
             [role],
         ).fetchone()
         assert attributes == (False,) * 5
