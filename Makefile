@@ -70,6 +70,10 @@ airflow: $(INSTALLED)  ## Airflow's command line, for example ARGS='dags list'
 dashboards: $(INSTALLED)  ## Only the dashboards, on the data that is there
 	@$(STACK) dashboards
 
+.PHONY: report
+report: $(INSTALLED)  ## The dashboards as HTML files in .local/report, for example ARGS='--listener ada --period 2026'
+	@$(STACK) exec -- python -m dashboards.report $(ARGS)
+
 .PHONY: stop
 stop: $(INSTALLED)  ## Stop a stack started elsewhere, and what a killed one left behind
 	@$(STACK) stop

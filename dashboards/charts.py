@@ -20,7 +20,6 @@ SCORE_PARTS = {
     "score_cooccurrence": ("heard together", "var(--tone-p2)"),
     "score_freshness": ("freshness", "var(--tone-p1)"),
 }
-_OUTCOMES = {"PASS": "var(--tone-good)", "WARN": "var(--tone-amber)", "FAIL": "var(--tone-bad)"}
 
 
 def with_days(frame: pd.DataFrame, column: str) -> pd.DataFrame:
@@ -317,35 +316,6 @@ def map_chart(points: pd.DataFrame, labels: list[str], colours: list[str]) -> al
             ],
         )
     )
-
-
-def check_history(history: pd.DataFrame) -> alt.Chart:
-    """A dot a run for every check, coloured and shaped by outcome."""
-    shown = history.assign(check=history["table_name"] + ": " + history["check_name"])
-    outcomes = list(_OUTCOMES)
-    return (
-        alt.Chart(shown)
-        .mark_point(filled=True, size=60, opacity=1)
-        .encode(
-            x=alt.X(
-                "checked_at:T", title=None, axis=alt.Axis(format="%-d %b", tickCount=6), scale=alt.Scale(padding=14)
-            ),
-            y=alt.Y("check:N", title=None, sort=None, axis=alt.Axis(labelLimit=320, grid=True)),
-            color=alt.Color("outcome:N", scale=alt.Scale(domain=outcomes, range=list(_OUTCOMES.values()))),
-            shape=alt.Shape("outcome:N", scale=alt.Scale(domain=outcomes, range=["circle", "triangle-up", "cross"])),
-            tooltip=[
-                alt.Tooltip("check:N", title="Check"),
-                alt.Tooltip("outcome:N", title="Outcome"),
-                alt.Tooltip("measured_value:Q", title="Measured", format=",.4"),
-                alt.Tooltip("checked_at:T", title="Run", format="%-d %b %Y %H:%M"),
-            ],
-        )
-    )
-
-
-def check_height(history: pd.DataFrame) -> int:
-    """Pixels for check_history's chart: a line a check."""
-    return 24 * max(len(history.drop_duplicates(["table_name", "check_name"])), 1) + 20
 
 
 def calls(counted: pd.DataFrame) -> alt.Chart:

@@ -129,3 +129,36 @@ def cover(name: str, colour: str, *, label: str) -> str:
         f'<rect width="160" height="160" fill="url(#g{key})"/><g fill="none" stroke="#fff">{rings}</g>'
         f'<circle cx="{cx}" cy="{cy}" r="7" fill="#fff" fill-opacity=".9"/></svg>'
     )
+
+
+_MARKS = {"PASS": ("good", "●"), "WARN": ("warn", "▲"), "FAIL": ("bad", "✕")}
+
+
+def check_history(history: pd.DataFrame) -> str:
+    """One line a check, one mark a run, the oldest left; colour and shape both tell the outcome.
+
+    :param history: run_id, checked_at, table_name, check_name, outcome, measured_value.
+    """
+    runs = list(history.sort_values("checked_at")["run_id"].drop_duplicates())
+    lines = []
+    for (table, check), rows in history.groupby(["table_name", "check_name"], sort=False):
+        by_run = {row.run_id: row for row in rows.itertuples()}
+        marks = []
+        for run in runs:
+            row = by_run.get(run)
+            if row is None:
+                marks.append('<span class="mark" aria-hidden="true">·</span>')
+                continue
+            tone, shape = _MARKS.get(row.outcome, ("", "?"))
+            measured = "" if pd.isna(row.measured_value) else f", measured {row.measured_value:,.4g}"
+            marks.append(
+                f'<span class="mark {tone}" title="{row.checked_at:%-d %b %Y %H:%M} UTC: {look.text(row.outcome)}{measured}" '
+                f'aria-hidden="true">{shape}</span>'
+            )
+        outcomes = rows["outcome"].value_counts()
+        words = ", ".join(f"{number} {look.text(outcome)}" for outcome, number in outcomes.items())
+        lines.append(
+            f'<li><span class="check"><strong>{look.text(check)}</strong> <span class="by">{look.text(table)}</span></span>'
+            f'<span class="marks">{"".join(marks)}<span class="visually-hidden">{words}</span></span></li>'
+        )
+    return f'<ul class="checks">{"".join(lines)}</ul>'

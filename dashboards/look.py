@@ -6,9 +6,11 @@ second rendering.
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import html
 from collections.abc import Iterable, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,8 @@ PAGES = {
     "playlists": ("Playlists", "Made from the personas, every track with its reason"),
     "quality": ("Quality", "How sound and how fresh these data are"),
 }
+# Set while the pages are written as files: charts become SVG, controls disappear, links lead to files.
+WRITING_FILES: ContextVar[bool] = ContextVar("writing_files", default=False)
 PERSONA_COLOURS = [f"var(--tone-p{number})" for number in range(8)]
 
 # Runs before marimo's own scripts. The service worker would only serve public/ files, of which there are none, and would sit
@@ -118,11 +122,24 @@ def change(now: float, before: float | None, of_what: str) -> str:
 
 
 def _joined(parts: Iterable[object]) -> str:
-    return "".join(part if isinstance(part, str) else mo.as_html(part).text for part in parts)
+    return "".join(part if isinstance(part, str) else widget(part) for part in parts)
+
+
+def widget(element: object) -> str:
+    """A marimo element's HTML; nothing in a file, where it could not work."""
+    return "" if WRITING_FILES.get() else mo.as_html(element).text
 
 
 def space() -> str:
     return '<div class="space"></div>'
+
+
+def download(label: str, file_name: str, mimetype: str, content: bytes) -> str:
+    """A button that saves a file."""
+    if not WRITING_FILES.get():
+        return mo.as_html(mo.download(content, file_name, mimetype=mimetype, label=label)).text
+    data = base64.b64encode(content).decode()
+    return f'<a download="{text(file_name)}" href="data:{mimetype};base64,{data}">{text(label)}</a>'
 
 
 def page_part(*parts: object) -> mo.Html:
@@ -254,6 +271,8 @@ RECORD = (
 
 def address(page: str, **parameters: Any) -> str:
     """A page's relative address with the view's parameters."""
+    if WRITING_FILES.get():
+        return f"{page}.html"
     query = urlencode({key: value for key, value in parameters.items() if value})
     return f"../{page}/" + (f"?{query}" if query else "")
 
@@ -263,7 +282,7 @@ def topbar(page: str, parameters: dict[str, Any]) -> str:
         f'<a href="{text(address(name, **parameters))}"{" aria-current=page" if name == page else ""}>{text(title)}</a>'
         for name, (title, _) in PAGES.items()
     )
-    home = text("../" + (f"?{urlencode(parameters)}" if parameters else ""))
+    home = "overview.html" if WRITING_FILES.get() else text("../" + (f"?{urlencode(parameters)}" if parameters else ""))
     return (
         f'<header class="topbar"><a class="brand" href="{home}">{RECORD}<span>Listening</span></a>'
         f'<nav aria-label="Dashboards">{links}</nav></header>'
@@ -328,4 +347,12 @@ def chart(drawing: alt.TopLevelMixin, *, label: str, height: int = 220) -> str:
         autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),
         usermeta={"embedOptions": {"renderer": "svg", "actions": False}},
     )
-    return f'<figure role="img" aria-label="{text(label)}">{mo.as_html(drawing).text}</figure>'
+    drawn = _svg(drawing) if WRITING_FILES.get() else mo.as_html(drawing).text
+    return f'<figure role="img" aria-label="{text(label)}">{drawn}</figure>'
+
+
+def _svg(drawing: alt.TopLevelMixin) -> str:
+    import vl_convert
+
+    specification = drawing.properties(width=560).to_dict()
+    return vl_convert.vegalite_to_svg(specification).replace("<svg ", '<svg style="max-width:100%;height:auto" ', 1)

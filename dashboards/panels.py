@@ -10,7 +10,6 @@ import math
 from typing import Any
 from xml.etree import ElementTree
 
-import marimo as mo
 import pandas as pd
 
 from dashboards import drawings, listening_data, look
@@ -233,21 +232,22 @@ def playlist_xspf(playlist: pd.Series, tracks: pd.DataFrame) -> bytes:
     return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
 
 
-def downloads(playlist: pd.Series, tracks: pd.DataFrame) -> list[Any]:
+def downloads(playlist: pd.Series, tracks: pd.DataFrame) -> list[str]:
     """The three download buttons."""
     name = (
         "".join(letter if letter.isalnum() else "-" for letter in f"{playlist['name']}-{playlist['as_of']}")
         .strip("-")
         .lower()
     )
-    return [
-        mo.download(playlist_csv(tracks), f"{name}.csv", mimetype="text/csv", label="CSV"),
-        mo.download(playlist_m3u(playlist, tracks), f"{name}.m3u8", mimetype="audio/x-mpegurl", label="M3U"),
-        mo.download(playlist_xspf(playlist, tracks), f"{name}.xspf", mimetype="application/xspf+xml", label="XSPF"),
+    files = [
+        ("CSV", f"{name}.csv", "text/csv", playlist_csv(tracks)),
+        ("M3U", f"{name}.m3u8", "audio/x-mpegurl", playlist_m3u(playlist, tracks)),
+        ("XSPF", f"{name}.xspf", "application/xspf+xml", playlist_xspf(playlist, tracks)),
     ]
+    return [look.download(label, file_name, mimetype, content) for label, file_name, mimetype, content in files]
 
 
-def sleeve(playlist: pd.Series, tracks: pd.DataFrame, buttons: list[Any]) -> str:
+def sleeve(playlist: pd.Series, tracks: pd.DataFrame, buttons: list[str]) -> str:
     """The head of a playlist: cover, name, what it is, and what can be done with it."""
     colour = look.PERSONA_COLOURS[int(playlist["persona_id"]) % 8]
     on_spotify = ""
@@ -262,7 +262,7 @@ def sleeve(playlist: pd.Series, tracks: pd.DataFrame, buttons: list[Any]) -> str
         f'<p class="quiet">Playlist for {look.text(playlist["persona"] or "a persona")} {status}</p><h2 class="big">{look.text(playlist["name"])}</h2>'
         f"<p>{look.text(playlist['description'])}</p>"
         f'<p class="quiet small">{look.count(playlist["tracks"])} tracks, {look.duration(playlist["ms_total"])}, made {look.day(playlist["as_of"])}</p>'
-        f'<div class="actions">{"".join(mo.as_html(button).text for button in buttons)}{on_spotify}</div></div></div></section>'
+        f'<div class="actions">{"".join(buttons)}{on_spotify}</div></div></div></section>'
     )
 
 

@@ -11,7 +11,7 @@ with app.setup:
 
 @app.cell
 def _():
-    address = mo.query_params()
+    address = selection.read_address()
     listener = selection.listener_choice(address)
     return address, listener
 

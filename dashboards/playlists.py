@@ -11,7 +11,7 @@ with app.setup:
 
 @app.cell
 def _():
-    address = mo.query_params()
+    address = selection.read_address()
     listener = selection.listener_choice(address)
     return address, listener
 
@@ -49,7 +49,7 @@ def _(address, view):
     )
     look.page_part(
         look.space(),
-        f'<div class="controls">{mo.as_html(playlist).text}</div>'
+        f'<div class="controls">{look.widget(playlist)}</div>'
         if len(made)
         else look.notice(
             "No playlists yet. They are made once the listener has personas, which need a longer history."

@@ -7,12 +7,12 @@ with app.setup:
     import marimo as mo
     import pandas as pd
 
-    from dashboards import charts, listening_data, look, panels, selection
+    from dashboards import charts, drawings, listening_data, look, panels, selection
 
 
 @app.cell
 def _():
-    address = mo.query_params()
+    address = selection.read_address()
     listener = selection.listener_choice(address)
     return address, listener
 
@@ -89,18 +89,13 @@ def _(view):
         ),
         label="Run",
     )
-    _history = listening_data.check_history()
     look.page_part(
         look.block(
             "Checks",
             look.card(
                 "Check history",
-                look.chart(
-                    charts.check_history(_history),
-                    label="Outcome of every check over the newest runs",
-                    height=charts.check_height(_history),
-                ),
-                note="Newest 30 runs; the dot's tooltip has the measured value",
+                drawings.check_history(listening_data.check_history()),
+                note="Newest 30 runs, the newest on the right; ● passed, ▲ warned, ✕ failed. Point at a mark for its value",
             ),
         )
     )
@@ -124,7 +119,7 @@ def _(run, view):
         look.space(),
         look.card(
             "Checks of one run",
-            f'<div class="controls">{mo.as_html(run).text}</div>',
+            f'<div class="controls">{look.widget(run)}</div>',
             look.table(
                 ["Outcome", "Table", "Check", "Measured", "Message"], _rows, caption="Failed checks first", numbers=[3]
             ),

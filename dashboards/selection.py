@@ -14,6 +14,17 @@ from dashboards import listening_data, look
 CUSTOM = "custom"
 
 
+def read_address() -> Any:
+    """The address' parameters; without a browser, those of the command line (`marimo export html … -- --listener ada`)."""
+    address = mo.query_params()
+    if not address.to_dict():
+        for name in ("listener", "period", "by", "playlist"):
+            value = mo.cli_args().get(name)
+            if value:
+                address.set(name, str(value))
+    return address
+
+
 @dataclass(frozen=True)
 class View:
     """One listener and one period; `listener` holds listening_data.listener()'s values."""

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import psycopg
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, TimeoutError, expect
 
 from dashboards import look
 from dashboards.panels import spotify_address
@@ -26,7 +26,12 @@ COMPLETE = ".colophon"
 
 def open_page(page: Page, site: str, name: str, **parameters: str) -> None:
     page.goto(f"{site}/{name}/?{urlencode(parameters)}")
-    page.wait_for_selector(COMPLETE)
+    try:
+        page.wait_for_selector(COMPLETE)
+    except TimeoutError:
+        # Where containers come and go, Chromium drops requests under way (ERR_NETWORK_CHANGED) and scripts are missing.
+        page.reload()
+        page.wait_for_selector(COMPLETE)
     expect(page.locator("marimo-error, .marimo-error, [data-testid='cell-error']")).to_have_count(0)
 
 
@@ -40,7 +45,11 @@ def parameters_of(page: Page) -> dict[str, str]:
 
 def figure(page: Page, label: str) -> str:
     """The value of the first key figure with this label."""
-    return page.locator(".figure", has=page.locator("dt", has_text=re.compile(f"^{label}$"))).first.locator(".value").inner_text()
+    return (
+        page.locator(".figure", has=page.locator("dt", has_text=re.compile(f"^{label}$")))
+        .first.locator(".value")
+        .inner_text()
+    )
 
 
 def one(connection: psycopg.Connection, statement: str, *parameters: object) -> tuple:
@@ -129,7 +138,9 @@ def test_controls_change_the_page_and_the_address(page, site, reader):
     expect(page.locator(".figure", has_text="Plays").first.locator(".value")).to_have_text(f"{plays:,}")
     assert parameters_of(page)["period"] == "all"
     page.get_by_label("time", exact=True).click()
-    expect(page.get_by_role("list", name="Tracks").locator(".amount").first).to_contain_text(re.compile(r"\d (h|min|s)"))
+    expect(page.get_by_role("list", name="Tracks").locator(".amount").first).to_contain_text(
+        re.compile(r"\d (h|min|s)")
+    )
     # The address is the view: opened anew it shows the same.
     page.goto(page.url)
     page.wait_for_selector(COMPLETE)
@@ -139,7 +150,13 @@ def test_controls_change_the_page_and_the_address(page, site, reader):
 
 def test_granularity_control(page, site):
     open_page(page, site, "trends", listener="ada", period="2025")
-    for option, value in (("months", "month"), ("quarters", "quarter"), ("years", "year"), ("days", "day"), ("weeks", "week")):
+    for option, value in (
+        ("months", "month"),
+        ("quarters", "quarter"),
+        ("years", "year"),
+        ("days", "day"),
+        ("weeks", "week"),
+    ):
         choose(page, "By", option)
         expect(page.get_by_role("img", name=f"Hours of listening per {value}")).to_be_visible()
         assert parameters_of(page)["by"] == value
@@ -214,18 +231,20 @@ def test_failed_checks_are_announced_with_the_last_good_day(page, site, writer_d
             writer.execute("delete from qa_validation_results where run_id = 'spoilt'")
 
 
-HOSTILE = ["'; drop table analytics.daily_trends; --", "<img src=x onerror=alert(1)>", "%00", "../../etc/passwd", "ada' or '1'='1"]
+HOSTILE = ["'; drop table analytics.daily_trends; --", "<img src=x onerror=alert(1)>", "%00../../etc", "ada' or '1'='1"]
 
 
-@pytest.mark.parametrize("words", HOSTILE)
-def test_hostile_addresses_change_nothing(page, site, reader, words):
+@pytest.mark.parametrize("name", PAGES)
+def test_hostile_addresses_change_nothing(page, site, reader, name):
     dialogs: list[str] = []
     page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
     before = one(reader, "select count(*), sum(plays) from analytics.daily_trends")
-    for name in PAGES:
-        open_page(page, site, name, listener=words, period=words, by=words, playlist=words)
-        expect(page.locator(".notice.warn").first).to_be_visible()
-        assert page.locator("img[src=x]").count() == 0
+    # Every parameter meets every text once, over the pages.
+    turn = PAGES.index(name)
+    names = ("listener", "period", "by", "playlist")
+    open_page(page, site, name, **{key: HOSTILE[(turn + place) % len(HOSTILE)] for place, key in enumerate(names)})
+    expect(page.locator(".notice.warn").first).to_be_visible()
+    assert page.locator("img[src=x]").count() == 0
     assert dialogs == []
     assert one(reader, "select count(*), sum(plays) from analytics.daily_trends") == before
 
@@ -258,8 +277,10 @@ def test_pages_fit_a_phone(page, site, name):
 
 
 def test_pages_work_inside_airflows_frame(page, site):
-    frame = f"<iframe src='{site}/playlists/?listener=ada' sandbox='allow-scripts allow-same-origin allow-forms allow-downloads'" \
+    frame = (
+        f"<iframe src='{site}/playlists/?listener=ada' sandbox='allow-scripts allow-same-origin allow-forms allow-downloads'"
         " style='width:1200px;height:800px'></iframe>"
+    )
     page.route("http://airflow.test/", lambda route: route.fulfill(content_type="text/html", body=frame))
     page.goto("http://airflow.test/")
     inside = page.frame_locator("iframe")
