@@ -730,9 +730,9 @@ def simulator_server(
             thread.join(timeout=10)
 
 
-def _config(app: ASGIApp, port: int) -> uvicorn.Config:
+def _config(app: ASGIApp, port: int, host: str = "127.0.0.1") -> uvicorn.Config:
     return uvicorn.Config(
-        app, host="127.0.0.1", port=port, log_level="warning", access_log=False, http="h11", lifespan="off"
+        app, host=host, port=port, log_level="warning", access_log=False, http="h11", lifespan="off"
     )
 
 
@@ -746,6 +746,7 @@ def _wait(condition: Callable[[], bool], problem: str, seconds: float = 15.0) ->
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Serve a simulated Spotify on 127.0.0.1.")
+    parser.add_argument("--host", default="127.0.0.1", help="where to listen; only a closed network may reach more")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--state", type=Path, required=True, help="folder that keeps tokens, playlists and the clock")
     parser.add_argument("--now", help="ISO moment to freeze the clock at; default: where it last was, else real time")
@@ -759,7 +760,7 @@ def main() -> None:
         arguments.port,
         spotify_json.iso_ms(spotify.now_ms),
     )
-    uvicorn.Server(_config(create_app(spotify), arguments.port)).run()
+    uvicorn.Server(_config(create_app(spotify), arguments.port, arguments.host)).run()
 
 
 if __name__ == "__main__":
