@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,16 +19,20 @@ _numbers = itertools.count()
 
 
 @pytest.fixture(scope="session")
-def pg_socket(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def pg_socket() -> Iterator[Path]:
     """Socket directory of a server that lives as long as the test session, durability off for speed."""
-    data_dir = tmp_path_factory.mktemp("pg") / "data"
-    socket_dir = postgres.start_server(data_dir, stop_at_exit=True)
+    # Not pytest's folder: another pytest that starts closes it to all but its user, and the server runs as another.
+    folder = Path(tempfile.mkdtemp(prefix="listening-tests-"))
+    data_dir = folder / "data"
+    socket_dir = postgres.start_server(data_dir)
     with psycopg.connect(postgres.conninfo(socket_dir), autocommit=True) as connection:
         for setting in ("fsync = off", "synchronous_commit = off", "full_page_writes = off"):
             connection.execute(f"alter system set {setting}")
         connection.execute("select pg_reload_conf()")
     postgres.create_roles(socket_dir)
-    return socket_dir
+    yield socket_dir
+    postgres.stop_server(data_dir)
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")

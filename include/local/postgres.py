@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import atexit
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -27,6 +27,7 @@ ROLES_SQL = Path(__file__).parents[1] / "sql" / "roles.sql"
 LISTENING_DATABASE = "listening"
 SERVER_USER = "embedded_postgres"  # PostgreSQL refuses to run as root
 LONGEST_SOCKET_PATH = 107  # bytes, Linux
+SECONDS_TO_RECOVER = 180
 SETTINGS = """\
 # Written at every start by include/local/postgres.py, for a small machine that does other work too.
 listen_addresses = ''
@@ -48,7 +49,7 @@ timezone = 'UTC'
 """
 
 
-def start_server(data_dir: Path, *, stop_at_exit: bool = False) -> Path:
+def start_server(data_dir: Path) -> Path:
     """Start the server of `data_dir` unless it runs already (initialised when new); return its socket directory.
 
     Takes care of what an earlier, killed server left: its pid file, backends, a half-finished initialisation.
@@ -58,15 +59,22 @@ def start_server(data_dir: Path, *, stop_at_exit: bool = False) -> Path:
     """
     data_dir = data_dir.resolve()
     data_dir.parent.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + SECONDS_TO_RECOVER
     with _exclusively(data_dir):
         socket_dir = _socket_dir(data_dir)
-        if _postmaster(data_dir) is None:
-            _initialise(data_dir)
-            _start(data_dir, socket_dir)
-    _wait_until_ready(socket_dir)
-    if stop_at_exit:
-        atexit.register(stop_server, data_dir)
-    return socket_dir
+        while True:
+            # Looked at again each time: one that was just killed may still be listed, and one found may be recovering.
+            if _postmaster(data_dir) is None:
+                _initialise(data_dir)
+                _start(data_dir, socket_dir)
+            try:
+                psycopg.connect(conninfo(socket_dir), connect_timeout=5).close()
+            except psycopg.OperationalError as error:
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"PostgreSQL at {socket_dir} accepts no connections: {error}") from error
+                time.sleep(0.2)
+            else:
+                return socket_dir
 
 
 def stop_server(data_dir: Path) -> None:
@@ -157,7 +165,8 @@ def _postmaster(data_dir: Path) -> psutil.Process | None:
     """The running server of `data_dir`. A pid file alone proves nothing: its number may be another program's by now."""
     try:
         process = psutil.Process(int((data_dir / "postmaster.pid").read_text().split()[0]))
-        if process.name() == "postgres" and Path(process.cwd()) == data_dir:
+        alive = process.status() != psutil.STATUS_ZOMBIE
+        if alive and process.name() == "postgres" and Path(process.cwd()) == data_dir:
             return process
     except (OSError, ValueError, IndexError, psutil.Error):
         pass
@@ -201,7 +210,7 @@ def _start(data_dir: Path, socket_dir: Path) -> None:
     log = data_dir / "log"
     try:
         # Recovery after a kill may take a while, so wait long.
-        pg_ctl(["-w", "-t", "180", "-l", str(log), "start"], pgdata=data_dir, user=_server_user())
+        pg_ctl(["-w", "-t", str(SECONDS_TO_RECOVER), "-l", str(log), "start"], pgdata=data_dir, user=_server_user())
     except subprocess.CalledProcessError as error:
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:]) if log.exists() else "(no log)"
         raise RuntimeError(f"PostgreSQL does not start in {data_dir}. The end of its log:\n{tail}") from error
@@ -217,24 +226,12 @@ def _remove_leftovers(data_dir: Path, socket_dir: Path) -> None:
         except psutil.Error:
             continue
     for process in backends:
-        process.terminate()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.terminate()
     _, alive = psutil.wait_procs(backends, timeout=10)
     for process in alive:
-        process.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
     psutil.wait_procs(alive, timeout=10)
     for left in (data_dir / "postmaster.pid", socket_dir / ".s.PGSQL.5432", socket_dir / ".s.PGSQL.5432.lock"):
         left.unlink(missing_ok=True)
-
-
-def _wait_until_ready(socket_dir: Path, timeout: float = 180) -> None:
-    """A server found running may still be recovering from a kill."""
-    deadline = time.monotonic() + timeout
-    while True:
-        try:
-            psycopg.connect(conninfo(socket_dir), connect_timeout=5).close()
-        except psycopg.OperationalError as error:
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"PostgreSQL at {socket_dir} accepts no connections") from error
-            time.sleep(0.2)
-        else:
-            return

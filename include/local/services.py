@@ -84,15 +84,16 @@ class Services:
 
     def stop(self) -> None:
         """Stop the services, last started first, then whatever they themselves left."""
-        for name in reversed(list(self.processes)):
-            process = self.processes.pop(name)
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-                try:
-                    process.wait(SECONDS_TO_STOP)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
+        for process in reversed(self.processes.values()):
+            process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + SECONDS_TO_STOP
+        for process in self.processes.values():
+            try:
+                process.wait(max(deadline - time.monotonic(), 0.1))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self.processes.clear()
         end_marked(self.mark)
 
     def _log_hint(self, name: str) -> str:

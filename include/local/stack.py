@@ -93,7 +93,6 @@ class Stack:
         prepare_metadata(self.state, self.socket_dir, self.environment)
         done("Airflow's metadata database is ready")
 
-        # The API server last to stop: the others report to it while they end.
         airflow = [PYTHON, "-m", "airflow"]
         self.services.start("api-server", [*airflow, "api-server"], self.environment, PROJECT)
         self.services.start("dag-processor", [*airflow, "dag-processor"], self.environment, PROJECT)

@@ -4,7 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -13,8 +15,15 @@ from include.local import postgres
 
 
 @pytest.fixture
-def data_dir(tmp_path):
-    data_dir = tmp_path / "data"
+def folder():
+    """Not pytest's, which only its user may enter: as root, the server runs as another."""
+    with tempfile.TemporaryDirectory(prefix="listening-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def data_dir(folder):
+    data_dir = folder / "data"
     yield data_dir
     postgres.stop_server(data_dir)
 
@@ -61,8 +70,8 @@ def test_a_half_made_data_directory_is_made_anew(data_dir):
     insert_number(postgres.start_server(data_dir))
 
 
-def test_a_path_too_long_for_a_socket_with_spaces_and_quotes(tmp_path):
-    data_dir = tmp_path / "it's a deep path" / ("x" * 100) / "data"
+def test_a_path_too_long_for_a_socket_with_spaces_and_quotes(folder):
+    data_dir = folder / "it's a deep path" / ("x" * 100) / "data"
     try:
         socket_dir = postgres.start_server(data_dir)
         assert len(str(socket_dir)) < 100
