@@ -54,7 +54,7 @@ class Victim:
         self.stack = stack
         self.random = random_
 
-    # Faults. Each leaves mending to mend() or undoes itself. -----------------------------------------------------------
+    # Faults: each leaves mending to mend(), or undoes itself
 
     def kill_service(self, name: str) -> None:
         self.stack.services.processes[name].kill()
@@ -105,7 +105,7 @@ class Victim:
             process.resume()
 
     def jump_clock(self) -> None:
-        """Spotify's clock is two hours slow for a while: the newest plays are not there yet; then tokens are too old."""
+        """Spotify's clock is two hours slow for a while: the newest plays are missing; then tokens are too old."""
         now = self.stack.clock.now
         self.stack.simulator.set_clock(now - timedelta(hours=2))
         time.sleep(MENDED_AFTER)
