@@ -11,9 +11,14 @@ from pathlib import Path
 import psycopg
 import pytest
 import sqlalchemy as sa
+from hypothesis import settings
 
 from include.local import postgres
 from include.sql.schema.migrate import migrate
+
+# How fast an example runs says something about the machine, not about the code.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 _numbers = itertools.count()
 

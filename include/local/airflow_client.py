@@ -102,11 +102,24 @@ class AirflowClient:
             answer = self.http.request(method, f"/api/v2{path}", **kwargs)
         if answer.status_code not in accept and answer.is_error:
             raise httpx.HTTPStatusError(
-                f"Airflow answered {answer.status_code} to {method} {path}: {answer.text[:500]}",
+                f"Airflow refused {method} {path} with status {answer.status_code}: {_reason(answer)}",
                 request=answer.request,
                 response=answer,
             )
         return answer
+
+
+def _reason(answer: httpx.Response) -> str:
+    """Why Airflow refused, in its own words: `detail` is a text, a list of invalid fields, or a database error."""
+    try:
+        detail = answer.json()["detail"]
+    except (ValueError, KeyError, TypeError):
+        return answer.text[:300]
+    if isinstance(detail, list):
+        return "; ".join(f"{'.'.join(map(str, error.get('loc', [])))}: {error.get('msg')}" for error in detail)
+    if isinstance(detail, dict):
+        return str(detail.get("reason") or detail)
+    return str(detail)
 
 
 def _text(entry: Any) -> str:

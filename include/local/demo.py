@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
@@ -16,17 +17,22 @@ DAYS_BEFORE_TODAY = 30
 TIME_OF_DAY = time(4, tzinfo=UTC)  # as the DAG's schedule
 
 
-class SimulatedClock:
-    """The day the demo is in: 30 days ago at first, a day later after each run that succeeded, never in the future.
+def real_time() -> datetime:
+    return datetime.now(UTC).replace(microsecond=0)
 
-    :param file: remembers the first day and the current one.
+
+class SimulatedClock:
+    """The moment the demo is in: 30 days ago at first, a day later after each run that succeeded, never in the future.
+
+    :param file: remembers the first moment and the next one.
+    :param present: tells the real time.
     """
 
-    def __init__(self, file: Path, today: datetime | None = None) -> None:
+    def __init__(self, file: Path, present: Callable[[], datetime] = real_time) -> None:
         self.file = file
-        self.today = today or datetime.now(UTC)
+        self.present = present
         if not file.exists():
-            start = datetime.combine(self.today.date() - timedelta(days=DAYS_BEFORE_TODAY), TIME_OF_DAY)
+            start = datetime.combine(present().date() - timedelta(days=DAYS_BEFORE_TODAY), TIME_OF_DAY)
             self._write(start, start)
 
     @property
@@ -36,10 +42,17 @@ class SimulatedClock:
 
     @property
     def now(self) -> datetime:
-        return min(self._read("now"), self.today.replace(microsecond=0))
+        return min(self._read("now"), self.present())
+
+    def begin_run(self) -> datetime:
+        """The moment of a run that begins. The next is a minute later: two runs of one moment would have one name."""
+        moment = self.now
+        self._write(self.start, moment + timedelta(minutes=1))
+        return moment
 
     def advance(self) -> None:
-        self._write(self.start, min(self.now + timedelta(days=1), self.today.replace(microsecond=0)))
+        """The day's run succeeded: go on to the next day."""
+        self._write(self.start, datetime.combine(self.now.date() + timedelta(days=1), TIME_OF_DAY))
 
     def _read(self, name: str) -> datetime:
         return datetime.fromisoformat(json.loads(self.file.read_text())[name])

@@ -165,12 +165,12 @@ class Stack:
 
     def run_simulated_day(self) -> bool:
         """Run the DAG in the demo's present day and show how it goes; whether it succeeded. If so, a day has passed."""
-        now = self.clock.now
         for unfinished in self.airflow.runs(DAG_ID, "queued", "running"):
             self.say(
                 f"Run {unfinished['dag_run_id']} was cut off by an earlier stop: marked failed, its work is done again"
             )
             self.airflow.fail_run(DAG_ID, unfinished["dag_run_id"], "Cut off by a stop of the stack")
+        now = self.clock.begin_run()
         self.simulator.set_clock(now)
         self.airflow.unpause(DAG_ID)
         run_id = self.trigger(now)
