@@ -1,4 +1,4 @@
-"""The analytics steps outside Airflow: for tests and benchmarks, statement by statement as SQLExecuteQueryOperator does."""
+"""The analytics steps outside Airflow, for tests and benchmarks; statements run as SQLExecuteQueryOperator runs them."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ def statements(step: str) -> list[str]:
 def run_step(connection: psycopg.Connection, step: str, *, as_of: str, session_gap_minutes: int = 30) -> None:
     """Run one step's file as one transaction.
 
+    :param connection: with no transaction open, else the steps' temporary tables would outlive their step.
     :param as_of: the run's time, ISO 8601 with offset.
     """
     with connection.transaction():

@@ -1,5 +1,5 @@
 -- One row per listener: totals, and the 28 local days up to as_of. Lifetime totals are added up again for marked listeners
--- only; the window moves on for everybody. as_of never goes back: of a backfill and the daily run, the later day stands.
+-- only; the window moves on for everybody. Time never goes back: of a backfill and the daily run, the later one stands.
 -- Parameters: as_of.
 
 select lock_marks();
@@ -10,6 +10,8 @@ create temp table marked_listeners on commit drop as
 select distinct user_id from pending_days where step = 'user_metrics';
 
 delete from pending_days where step = 'user_metrics';
+
+update staging.newest_run set as_of = greatest(as_of, %(as_of)s::timestamptz);
 
 create temp table new_metrics on commit drop as
 with
@@ -23,21 +25,18 @@ dated as (
     select
         l.user_id,
         l.is_marked,
-        greatest(
-            (%(as_of)s::timestamptz at time zone coalesce(
-                (
-                    select z.time_zone from public.listener_time_zones z
-                    where z.user_id = l.user_id and z.valid_from <= %(as_of)s::timestamptz
-                    order by z.valid_from desc limit 1
-                ),
-                p.time_zone,
-                'UTC'
-            ))::date,
-            o.as_of
-        ) as as_of
+        (r.as_of at time zone coalesce(
+            (
+                select z.time_zone from public.listener_time_zones z
+                where z.user_id = l.user_id and z.valid_from <= r.as_of
+                order by z.valid_from desc limit 1
+            ),
+            p.time_zone,
+            'UTC'
+        ))::date as as_of
     from listeners l
+    cross join staging.newest_run r
     left join public.listeners p using (user_id)
-    left join staging.analytics_user_metrics o using (user_id)
 ),
 totals as (
     select
