@@ -67,7 +67,12 @@ def read(statement: str | sql.Composed, **parameters: Any) -> pd.DataFrame:
             with connection.cursor() as cursor:
                 cursor.execute(statement, parameters)  # type: ignore[arg-type]
                 columns = [column.name for column in cursor.description or []]
-                return pd.DataFrame(cursor.fetchall(), columns=columns)
+                frame = pd.DataFrame(cursor.fetchall(), columns=columns)
+            # A missing text is None, not NaN, which would pass for a text that is there.
+            for name in columns:
+                if isinstance(frame[name].dtype, pd.StringDtype):
+                    frame[name] = frame[name].astype(object).where(frame[name].notna(), None)
+            return frame
         except psycopg.OperationalError:
             if attempt == 2 or not connection.closed:
                 raise

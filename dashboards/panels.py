@@ -225,7 +225,7 @@ def playlist_xspf(playlist: pd.Series, tracks: pd.DataFrame) -> bytes:
         add(track, "title", row.track_name)
         add(track, "creator", row.artist_name)
         add(track, "annotation", row.reason)
-        if row.album_name:
+        if isinstance(row.album_name, str):
             add(track, "album", row.album_name)
         if not pd.isna(row.duration_ms):
             add(track, "duration", str(int(row.duration_ms)))

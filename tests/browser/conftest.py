@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from include.local import postgres
-from tests.browser.published_life import write_published_life
+from tests.browser.published_life import published_life_database
 
 PROJECT = Path(__file__).parents[2]
 CHROMIUM = "/usr/bin/chromium"
@@ -34,13 +34,8 @@ PATIENCE_MS = 40_000
 
 @pytest.fixture(scope="session")
 def life_database(pg_socket: Path, template_database: str) -> Iterator[str]:
-    """Name of a database with the published life of all invented listeners."""
-    name = "published_life"
-    postgres.create_database(pg_socket, name, owner="listening_owner", template=template_database)
-    with psycopg.connect(postgres.conninfo(pg_socket, name, "listening_writer")) as connection:
-        write_published_life(connection)
-    yield name
-    postgres.drop_database(pg_socket, name)
+    with published_life_database(pg_socket, template_database, "life_in_browser") as name:
+        yield name
 
 
 @pytest.fixture(scope="session")

@@ -9,12 +9,17 @@ from __future__ import annotations
 import datetime as dt
 import json
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
 import psycopg
+
+from include.local import postgres
 
 AS_OF = dt.date(2026, 6, 30)
 HOSTILE_TRACK = "<script>alert('x')</script> & \"Quotes\""
@@ -105,9 +110,16 @@ def write_published_life(connection: psycopg.Connection) -> None:
         _write_listener(connection, listener)
     _write_health(connection)
     connection.commit()
-    connection.autocommit = True
-    connection.execute("analyze")
-    connection.autocommit = False
+
+
+@contextmanager
+def published_life_database(socket_dir: Path, template: str, name: str) -> Iterator[str]:
+    """A database with the published life of all invented listeners, while the block runs."""
+    postgres.create_database(socket_dir, name, owner="listening_owner", template=template)
+    with psycopg.connect(postgres.conninfo(socket_dir, name, "listening_writer")) as connection:
+        write_published_life(connection)
+    yield name
+    postgres.drop_database(socket_dir, name)
 
 
 def _write_listener(connection: psycopg.Connection, listener: Listener) -> None:
