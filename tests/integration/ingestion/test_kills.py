@@ -1,0 +1,189 @@
+"""Killed anywhere, by SIGKILL or with the database, and run again: as an undisturbed run, never half a file."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+
+from include.local import postgres
+from include.sql.schema.migrate import migrate
+from tests.integration.ingestion import victims
+
+KILLS = 25  # of each operator
+SERVER_KILLS = 4
+ROWS = 8_000
+
+# Forked from a process that has everything imported: a kill costs milliseconds.
+processes = multiprocessing.get_context("forkserver")
+processes.set_forkserver_preload(
+    [
+        "ingestion_operators",
+        "spotify_hook",
+        "airflow.providers.postgres.hooks.postgres",
+        "include.ingestion.import_history",
+        "include.ingestion.recently_played",
+        "requests",
+        "spotipy",
+    ]
+)
+
+
+def run(operator, arguments, *, kill_after=None, kill=None) -> float | None:
+    """Seconds that the operator took; None if it was killed first."""
+    times = processes.SimpleQueue()
+    environment = {name: value for name, value in os.environ.items() if "SPOTIFY" in name or "AIRFLOW" in name}
+    process = processes.Process(target=victims.run, args=(operator, arguments, environment, times))
+    process.start()
+    if kill_after is not None:
+        time.sleep(kill_after)
+        (kill or process.kill)()
+    process.join(60)
+    assert process.exitcode is not None
+    if kill_after is None:
+        assert process.exitcode == 0
+    return None if times.empty() else times.get()
+
+
+def export(folder: Path, user_id: str) -> None:
+    (folder / user_id).mkdir(parents=True)
+    rows = [
+        {"ts": f"2024-05-{1 + n % 28:02}T10:{n // 28 % 60:02}:{n % 60:02}Z", "ms_played": n, "spotify_track_uri": None}
+        | {"master_metadata_track_name": f"Track {n}", "platform": "x" * 300}
+        for n in range(ROWS)
+    ]
+    (folder / user_id / "Streaming_History_Audio_0.json").write_text(json.dumps(rows))
+
+
+def state(connection: psycopg.Connection, user_id: str) -> list[tuple]:
+    """Everything a run leaves for one listener, in comparable form."""
+    found = connection.execute(
+        """
+        select 'raw', count(*)::text, md5(string_agg(event_key::text || payload, '' order by event_key))
+        from raw_listening_events where user_id = %(user_id)s
+        union all select 'pending', count(*)::text, md5(string_agg(day::text, ',' order by day))
+        from pending_days where user_id = %(user_id)s and step = 'listening_events'
+        union all select 'state', status, last_played_at::text from ingestion_state where user_id = %(user_id)s
+        union all select 'file', status, rows_loaded::text from ingested_files where user_id = %(user_id)s
+        order by 1
+        """,
+        {"user_id": user_id},
+    ).fetchall()
+    connection.rollback()
+    return found
+
+
+def add_listeners(connection, count):
+    users = [f"k{number}" for number in range(count)]
+    connection.execute("insert into listeners (user_id, display_name) select u, u from unnest(%s::text[]) u", [users])
+    connection.commit()
+    return users
+
+
+def kill_repeatedly(connection, arguments_of, operator, reference) -> int:
+    """Kill runs at random moments, one listener after the other; return how many kills met their victim alive."""
+    moment = random.Random(1)
+    usual = run(operator, arguments_of("k0"))
+    expected = state(connection, "k0")
+    assert expected == reference(expected)
+    empty = state(connection, "nobody")
+    killed, number = 0, 1
+    while killed < KILLS:
+        user_id = f"k{number}"
+        if run(operator, arguments_of(user_id), kill_after=moment.uniform(0, usual * 1.5)) is None:
+            killed += 1
+            found = state(connection, user_id)
+            assert found in (empty, expected), "half a run is left"
+        run(operator, arguments_of(user_id))
+        assert state(connection, user_id) == expected
+        number += 1
+    return killed
+
+
+def test_import_killed_anywhere(tmp_path, airflow_connections, connection):
+    users = add_listeners(connection, 3 * KILLS)
+
+    def arguments(user_id):
+        folder = tmp_path / f"for_{user_id}"
+        if not folder.exists():
+            export(folder, user_id)
+        return {"exports_path": str(folder)}
+
+    def reference(found):
+        assert ("raw", str(ROWS)) == found[-2][:2]
+        return found
+
+    assert users
+    assert kill_repeatedly(connection, arguments, "ImportStreamingHistoryOperator", reference) == KILLS
+
+
+def test_recently_played_killed_anywhere(simulator, authorize, connection):
+    account = authorize("ada")
+    add_listeners(connection, 3 * KILLS)
+
+    def arguments(user_id):
+        return {"account": account | {"user_id": user_id}}
+
+    def reference(found):
+        assert found[1][:2] == ("raw", "50")
+        return found
+
+    assert kill_repeatedly(connection, arguments, "IngestRecentlyPlayedOperator", reference) == KILLS
+
+
+def test_the_database_killed_in_mid_transaction(tmp_path, monkeypatch, airflow_connections):
+    data_dir = tmp_path / "pg" / "data"
+    socket_dir = postgres.start_server(data_dir)
+    try:
+        postgres.create_roles(socket_dir)
+        postgres.create_database(socket_dir, "kills", owner="listening_owner")
+        url = postgres.sqlalchemy_url(socket_dir, "kills", "listening_owner")
+        migrate(sa.create_engine(url, poolclass=sa.NullPool))
+        listening_db = {
+            "conn_type": "postgres",
+            "host": str(socket_dir),
+            "login": "listening_writer",
+            "schema": "kills",
+        }
+        monkeypatch.setenv("AIRFLOW_CONN_LISTENING_DB", json.dumps(listening_db))
+        conninfo = postgres.conninfo(socket_dir, "kills", "listening_writer")
+        with psycopg.connect(conninfo) as connection:
+            add_listeners(connection, SERVER_KILLS + 1)
+        for number in range(SERVER_KILLS + 1):
+            export(tmp_path / f"for_k{number}", f"k{number}")
+        arguments = [{"exports_path": str(tmp_path / f"for_k{number}")} for number in range(SERVER_KILLS + 1)]
+        usual = run("ImportStreamingHistoryOperator", arguments[0])
+        with psycopg.connect(conninfo) as connection:
+            expected = state(connection, "k0")
+
+        def kill_server():
+            os.kill(int((data_dir / "postmaster.pid").read_text().splitlines()[0]), signal.SIGQUIT)
+
+        for number in range(1, SERVER_KILLS + 1):
+            after = usual * number / (SERVER_KILLS + 1)
+            run("ImportStreamingHistoryOperator", arguments[number], kill_after=after, kill=kill_server)
+            _wait_until_gone(data_dir)
+            postgres.start_server(data_dir)
+            with psycopg.connect(conninfo) as connection:
+                assert state(connection, f"k{number}") in ([*state(connection, "nobody")], expected)
+            run("ImportStreamingHistoryOperator", arguments[number])
+            with psycopg.connect(conninfo) as connection:
+                assert state(connection, f"k{number}") == expected
+    finally:
+        postgres.stop_server(data_dir)
+
+
+def _wait_until_gone(data_dir: Path) -> None:
+    deadline = time.monotonic() + 30
+    while (data_dir / "postmaster.pid").exists():
+        if time.monotonic() > deadline:
+            pytest.fail("the server did not die")
+        time.sleep(0.05)
