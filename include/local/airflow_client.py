@@ -11,6 +11,7 @@ from include.local.environment import ADMIN
 
 FINISHED_RUNS = ("success", "failed")
 FINISHED_TASKS = ("success", "failed", "skipped", "upstream_failed", "removed")
+SECONDS_TO_ANSWER = 120  # a busy two-core machine answers late, but it answers
 COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 
 
@@ -23,7 +24,7 @@ class AirflowClient:
 
     def __init__(self, address: str, password: str) -> None:
         self.password = password
-        self.http = httpx.Client(base_url=address, timeout=30, trust_env=False)
+        self.http = httpx.Client(base_url=address, timeout=SECONDS_TO_ANSWER, trust_env=False)
 
     def health(self) -> dict[str, str]:
         """State of each component; all 'unreachable' while the API server does not answer."""
@@ -94,7 +95,10 @@ class AirflowClient:
         return [line for entry in answer.json()["content"] for line in _text(entry).splitlines()]
 
     def _request(self, method: str, path: str, *, accept: tuple[int, ...] = (), **kwargs: Any) -> httpx.Response:
-        answer = self.http.request(method, f"/api/v2{path}", **kwargs)
+        try:
+            answer = self.http.request(method, f"/api/v2{path}", **kwargs)
+        except httpx.TransportError as error:
+            raise type(error)(f"Airflow did not answer {method} {path}: {error}") from error
         if answer.status_code == 401:
             login = self.http.post("/auth/token", json={"username": ADMIN, "password": self.password})
             login.raise_for_status()

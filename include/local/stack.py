@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from functools import partial
@@ -51,13 +51,17 @@ class Stack:
     :param state: whose folder, databases and ports.
     :param kind: `demo` (simulated Spotify) or `real`.
     :param say: prints a line of progress.
+    :param settings: environment variables for Airflow beyond those of every stack.
     :raises StateError, ServiceError, RuntimeError: on entering, what stands in the way; nothing is left running.
     """
 
-    def __init__(self, state: State, kind: str, say: Callable[[str], None] = say) -> None:
+    def __init__(
+        self, state: State, kind: str, say: Callable[[str], None] = say, settings: Mapping[str, str] | None = None
+    ) -> None:
         self.state = state
         self.kind = kind
         self.say = say
+        self.settings = settings or {}
         self.services = Services(state.logs, str(state.folder))
         self._open = ExitStack()
 
@@ -85,7 +89,7 @@ class Stack:
         self.socket_dir = started.enter_context(postgres.server(self.state.postgres))
         prepare_listening_database(self.socket_dir)
         done("PostgreSQL is up, the listening database has the newest schema")
-        self.environment = full_environment(self.state, self.socket_dir, self.ports)
+        self.environment = full_environment(self.state, self.socket_dir, self.ports) | dict(self.settings)
         for folder in (self.state.exports, self.state.airflow_home):
             folder.mkdir(parents=True, exist_ok=True)
         if self.kind == "demo":
