@@ -1,8 +1,8 @@
 """Sessions of one listener grouped by behaviour with KMeans: `staging.clustering_models`, `staging.session_clusters`.
 
-`SessionClusterer` is the estimator (arrays in, numbers out). `cluster_sessions` keeps one model per listener: new sessions
-are assigned to the centroids there are; the model is fitted again only when new sessions are many or no longer fit, and
-the new centroids take over the persona ids of the old ones they stand for.
+`SessionClusterer` is the estimator (arrays in, numbers out). `cluster_sessions` keeps one model per listener: new
+sessions are assigned to the centroids there are; the model is fitted again only when new sessions are many or no
+longer fit, and the new centroids take over the persona ids of the old ones they stand for.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from threadpoolctl import threadpool_limits
 
 from ml.tables import Work, mark_days, replace_rows, statement, take_work
 
-# Columns of staging.session_features that the clustering reads, and how much each weighs once scaled. plays, minutes and
-# unique_artists say nearly the same, so they share a weight; the hour says most of what a session is for.
+# Columns of staging.session_features that the clustering reads, and how much each weighs once scaled. plays, minutes
+# and unique_artists say nearly the same, so they share a weight; the hour says most of what a session is for.
 FEATURE_WEIGHTS = {
     "plays": 0.5,
     "minutes": 0.8,
     "unique_artists": 0.5,
     "artist_entropy": 0.8,
-    "repeat_rate": 1.0,
-    "discovery_rate": 1.0,
+    "repeat_rate": 0.7,
+    "discovery_rate": 0.6,
     "skip_rate": 0.8,
-    "shuffle_rate": 0.8,
+    "shuffle_rate": 0.4,
     "album_run_rate": 1.0,
     "start_hour_sin": 1.4,
     "start_hour_cos": 1.4,
@@ -57,8 +57,10 @@ MIN_SESSIONS = 40
 MIN_CLUSTER_SESSIONS = 8
 MIN_CLUSTER_SHARE = 0.025
 MAX_CLUSTERS = 8
-# Of the values of k whose score is this close to the best, the largest is taken: a kind of session more is worth a little.
+# Of the values of k whose score is this close to the best, the largest is taken: a kind of session more is worth a
+# little.
 SCORE_TOLERANCE = 0.03
+KEEP_TOLERANCE = 0.15
 MIN_SILHOUETTE = 0.1
 MIN_STABILITY = 0.6
 # A model is fitted again when the history grew by this share …
@@ -66,7 +68,8 @@ REFIT_GROWTH = 0.25
 # … or when this many new sessions lie this much further from their centroids than the training sessions did.
 DRIFT_SESSIONS = 60
 DRIFT_RATIO = 1.3
-# Stored numbers are rounded, so that the last bits of a sum, which differ between builds of numpy, never decide anything.
+# Stored numbers are rounded, so that the last bits of a sum, which differ between builds of numpy, never decide
+# anything.
 DIGITS = 6
 CHUNK_ROWS = 20_000
 
@@ -74,8 +77,8 @@ CHUNK_ROWS = 20_000
 def transform(features: np.ndarray) -> np.ndarray:
     """Features on scales where equal differences mean equally much.
 
-    Counts and minutes on a log scale: twice as long is as far off at every length. Rates through arcsin √p, which evens out
-    their variance (Anscombe 1948). Entropy over its maximum log2(plays): variety apart from length.
+    Counts and minutes on a log scale: twice as long is as far off at every length. Rates through arcsin √p, which
+    evens out their variance (Anscombe 1948). Entropy over its maximum log2(plays): variety apart from length.
 
     :param features: (sessions, len(FEATURES)), nan where unknown.
     """
@@ -93,17 +96,23 @@ class SessionClusterer(ClusterMixin, BaseEstimator):
 
     :param max_clusters: largest k tried.
     :param min_cluster_size: a k whose smallest cluster is smaller is not chosen.
+    :param previous_k: the k of the model before, kept unless another is clearly better.
     :param random_state: seed of every draw.
 
-    Fitted: `center_`, `scale_` (n_features,), `centroids_` (k, n_features) in scaled units, `n_clusters_`, `silhouette_`,
-    `stability_` (None for one cluster), `candidates_` (one dict per k tried), `training_distance_`.
+    Fitted: `center_`, `scale_` (n_features,), `centroids_` (k, n_features) in scaled units, `n_clusters_`,
+    `silhouette_`, `stability_` (None for one cluster), `candidates_` (one dict per k tried), `training_distance_`.
     """
 
     def __init__(
-        self, max_clusters: int = MAX_CLUSTERS, min_cluster_size: int = MIN_CLUSTER_SESSIONS, random_state: int = SEED
+        self,
+        max_clusters: int = MAX_CLUSTERS,
+        min_cluster_size: int = MIN_CLUSTER_SESSIONS,
+        previous_k: int | None = None,
+        random_state: int = SEED,
     ):
         self.max_clusters = max_clusters
         self.min_cluster_size = min_cluster_size
+        self.previous_k = previous_k
         self.random_state = random_state
 
     def fit(self, X: np.ndarray, y: None = None) -> SessionClusterer:
@@ -116,7 +125,7 @@ class SessionClusterer(ClusterMixin, BaseEstimator):
         # One thread: how sums are split over threads changes their last bits.
         with threadpool_limits(limits=1):
             self.candidates_ = self._candidates(scaled)
-            chosen = choose_k(self.candidates_)
+            chosen = choose_k(self.candidates_, self.previous_k)
             k = chosen["k"] if chosen else 1
             model = self._kmeans(k, n_init=10).fit(scaled)
         self.n_clusters_ = k
@@ -148,8 +157,8 @@ class SessionClusterer(ClusterMixin, BaseEstimator):
         return KMeans(k, n_init=n_init, random_state=self.random_state)
 
     def _candidates(self, scaled: np.ndarray) -> list[dict[str, Any]]:
-        """What speaks for each k: the silhouette (Rousseeuw 1987), and how alike the clusterings learnt from two halves of the
-        sessions are (Lange et al. 2004), as their adjusted Rand index on all."""
+        """What speaks for each k: the silhouette (Rousseeuw 1987), and how alike the clusterings learnt from two
+        halves of the sessions are (Lange et al. 2004), as their adjusted Rand index on all."""
         random = check_random_state(self.random_state)
         sample = scaled[random.permutation(len(scaled))[:CHOICE_SIZE]]
         halves = [np.array_split(random.permutation(len(sample)), 2) for _ in range(SPLITS)]
@@ -179,20 +188,22 @@ class SessionClusterer(ClusterMixin, BaseEstimator):
         return result
 
 
-def choose_k(candidates: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-    """The largest accepted k whose score is within SCORE_TOLERANCE of the best; None when there is none: one cluster."""
+def choose_k(candidates: Sequence[dict[str, Any]], previous_k: int | None = None) -> dict[str, Any] | None:
+    """`previous_k` if its score is within KEEP_TOLERANCE of the best, else the largest accepted k within
+    SCORE_TOLERANCE; None when no k is accepted: one cluster."""
     accepted = [candidate for candidate in candidates if candidate["accepted"]]
     best = max((candidate["score"] for candidate in accepted), default=0.0)
-    return max(
-        (candidate for candidate in accepted if candidate["score"] >= (1 - SCORE_TOLERANCE) * best),
-        key=lambda candidate: candidate["k"],
-        default=None,
-    )
+    for candidate in accepted:
+        if candidate["k"] == previous_k and candidate["score"] >= (1 - KEEP_TOLERANCE) * best:
+            return candidate
+    near = [candidate for candidate in accepted if candidate["score"] >= (1 - SCORE_TOLERANCE) * best]
+    return max(near, key=lambda candidate: candidate["k"], default=None)
 
 
 def robust_scale(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Median, and standard deviation of the values drawn in to the 2nd and 98th percentile, of each column. (An interquartile
-    range would be 0 for a rate that is 0 in most sessions.) 0 and 1 for a column without values, scale 1 for a constant one."""
+    """Median, and standard deviation of the values drawn in to the 2nd and 98th percentile, of each column. (An
+    interquartile range would be 0 for a rate that is 0 in most sessions.) 0 and 1 for a column without values, scale
+    1 for a constant one."""
     center, scale = np.zeros(X.shape[1]), np.ones(X.shape[1])
     for column in range(X.shape[1]):
         values = X[~np.isnan(X[:, column]), column]
@@ -208,7 +219,8 @@ def match_personas(old: np.ndarray, new: np.ndarray) -> dict[int, int]:
 
     :param old: persona id of each session under the old model.
     :param new: cluster of the same sessions under the new model.
-    :return: cluster → persona id; a cluster that shares less than half of its sessions with the persona, and the persona less
+    :return: cluster → persona id; a cluster that shares less than half of its sessions with the persona, and the
+    persona
         than half with it, is a new behaviour and missing.
     """
     personas, clusters = np.unique(old), np.unique(new)
@@ -250,8 +262,8 @@ def load_model(connection: psycopg.Connection, user_id: str) -> Model | None:
 
 
 def cluster_sessions(connection: psycopg.Connection, *, as_of: datetime) -> dict[str, int]:
-    """Assign the marked days' sessions to a persona, fitting the listener's model when that is due; marks `personas` and
-    `playlists`; commits.
+    """Assign the marked days' sessions to a persona, fitting the listener's model when that is due; marks `personas`
+    and `playlists`; commits.
 
     :return: `listeners` looked at, models `fitted`, rows `written` and `removed`.
     """
@@ -289,8 +301,10 @@ def why_fit(connection: psycopg.Connection, work: Work, model: Model | None) -> 
     if grown >= max(REFIT_GROWTH * model.training_sessions, MIN_CLUSTER_SESSIONS):
         return f"the history grew from {model.training_sessions} to {sessions} sessions"
     [(count, distance)] = connection.execute(
-        "select count(*), avg(distance) from (select distance from staging.session_clusters where user_id = %s"
-        " and model_version = %s and local_date > (select trained_to from staging.clustering_models where user_id = %s and"
+        "select count(*), avg(distance) from"
+        " (select distance from staging.session_clusters where user_id = %s"
+        " and model_version = %s and local_date > (select trained_to from staging.clustering_models where"
+        " user_id = %s and"
         " version = %s) order by session_id desc limit %s) newest",
         [work.user_id, model.version, work.user_id, model.version, DRIFT_SESSIONS],
     ).fetchall()
@@ -310,7 +324,9 @@ def fit_model(connection: psycopg.Connection, work: Work, old: Model | None, rea
     days = [row[1] for row in rows]
     smallest = max(MIN_CLUSTER_SESSIONS, int(MIN_CLUSTER_SHARE * len(rows)))
     clusterer = SessionClusterer(
-        max_clusters=MAX_CLUSTERS if len(rows) >= MIN_SESSIONS else 1, min_cluster_size=smallest
+        max_clusters=MAX_CLUSTERS if len(rows) >= MIN_SESSIONS else 1,
+        min_cluster_size=smallest,
+        previous_k=old.clusterer.n_clusters_ if old else None,
     )
     clusterer.fit(features)
 
@@ -332,10 +348,12 @@ def fit_model(connection: psycopg.Connection, work: Work, old: Model | None, rea
     ).fetchone()
 
     connection.execute(
-        "update staging.clustering_models set is_current = false where user_id = %s and is_current", [work.user_id]
+        "update staging.clustering_models set is_current = false where user_id = %s and is_current",
+        [work.user_id],
     )
     connection.execute(
-        "insert into staging.clustering_models (user_id, version, is_current, k, seed, feature_names, center, scale, centroids,"
+        "insert into staging.clustering_models (user_id, version, is_current, k, seed, feature_names,"
+        " center, scale, centroids,"
         " persona_ids, silhouette, stability, candidates, training_sessions, trained_from, trained_to, as_of, reason,"
         " training_distance) values (%s, %s, true, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
         [

@@ -4,10 +4,10 @@
     weight(i, j) = Σ over sessions with both  ⌊w(session) / (artists in it − 1)⌋
     score(i, j)  = weight(i, j) / √(weight(i) · weight(j)) · n / (n + SHRINKAGE)
 
-the cosine of the artists' sessions (Sarwar et al. 2001, item-based collaborative filtering; Deshpande & Karypis 2004 for
-giving a long session less say about each of its pairs), shrunk by n, the number of sessions together, so that a pair met
-once does not win (Bell & Koren 2007).
-Pairs with fewer than MIN_SESSIONS sessions or a score under MIN_SCORE are not kept. Both directions are stored.
+the cosine of the artists' sessions (Sarwar et al. 2001, item-based collaborative filtering; Deshpande & Karypis 2004
+for giving a long session less say about each of its pairs), shrunk by n, the number of sessions together, so that a
+pair met once does not win (Bell & Koren 2007). Pairs with fewer than MIN_SESSIONS sessions or a score under MIN_SCORE
+are not kept. Both directions are stored.
 """
 
 from __future__ import annotations

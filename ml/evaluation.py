@@ -1,16 +1,16 @@
 """How well the recommender tells what a listener will play: `python -m ml.evaluation`, or `make evaluate`.
 
-A temporal hold-out: at each of several cutoffs the HOLDOUT_DAYS after it are hidden, 30 tracks are picked from what was heard
-before, and compared with what was then played without skipping.
+A temporal hold-out: at each of several cutoffs the HOLDOUT_DAYS after it are hidden, 30 tracks are picked from what
+was heard before, and compared with what was then played without skipping.
 
 * **next**: any track heard before the cutoff; relevant is what is played in the hold-out.
 * **returns**: only tracks not heard for REST_DAYS before the cutoff; relevant is what comes back in the hold-out.
 
-Against: random from the library, most played, most played in the last 28 days, and item-kNN (cosine) and ALS from `implicit`
-(sessions as users; asked with the plays of the last 28 days).
+Against: random from the library, most played, most played in the last 28 days, and item-kNN (cosine) and ALS from
+`implicit` (sessions as users; asked with the plays of the last 28 days).
 
-Listeners are synthetic (`include.demo`), from seeds not used for tuning, or one's own exports: `FILES=a.zip,b.json make evaluate`.
-The recommender sees the same plays as the baselines, and nothing after the cutoff.
+Listeners are synthetic (`include.demo`), from seeds not used for tuning, or one's own exports: `FILES=a.zip,b.json
+make evaluate`. The recommender sees the same plays as the baselines, and nothing after the cutoff.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import os
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from ml.cooccurrence import MIN_SCORE, cooccurrence, pair_scores, session_weight
-from ml.playlists import OVERPLAYED_7D, REST_DAYS
+from ml.playlists import REST_DAYS
 from ml.recommender import Listening, TrackScorer, age_bin
 
 TUNING_SEEDS = (1, 2, 3, 4, 5, 6)
@@ -176,8 +176,8 @@ def cutoffs_of(plays: Plays) -> list[int]:
 
 
 def lists_of(plays: Plays, recommenders: dict[str, Recommender] = RECOMMENDERS) -> Iterator[dict[str, Any]]:
-    """One row per cutoff, task and recommender: hit, ndcg, novelty (mean −log2 of the share of plays), diversity (distinct
-    artists / tracks), the tracks and how many candidates there were."""
+    """One row per cutoff, task and recommender: hit, ndcg, novelty (mean −log2 of the share of plays), diversity
+    (distinct artists / tracks), the tracks and how many candidates there were."""
     for cutoff in cutoffs_of(plays):
         known = plays.before(cutoff)
         hidden = (plays.day >= cutoff) & (plays.day < cutoff + HOLDOUT_DAYS) & ~plays.skipped
@@ -216,7 +216,8 @@ def interval(values: np.ndarray, random: np.random.RandomState) -> tuple[float, 
 
 
 def summarise(lists: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A row per task and recommender; `ahead_by` is how far ours is ahead in nDCG on the same lists, with its interval."""
+    """A row per task and recommender; `ahead_by` is how far ours is ahead in nDCG on the same lists, with its
+    interval."""
     rows = []
     for task in TASKS:
         own = {
@@ -285,7 +286,7 @@ def synthetic(seed: int, until: datetime = datetime(2025, 7, 1, tzinfo=UTC)) -> 
     from include.demo.listeners import build_life, invent_listener
 
     life = build_life(invent_listener(f"listener {seed}", seed), until=until)
-    epoch = datetime(1970, 1, 1).date()
+    epoch = date(1970, 1, 1)
     return encode(
         life.listener.user_id,
         (
@@ -319,7 +320,8 @@ def exported(paths: Iterable[Path]) -> Plays:
                     streams[ended_s, uri, ms] = (ended_s - ms / 1000, ended_s, uri, artist, skipped)
     if not streams:
         raise ValueError(
-            "No music in these files. Give Spotify's Extended Streaming History: the zip, or Streaming_History_Audio_*.json."
+            "No music in these files. Give Spotify's Extended Streaming History: the zip, or"
+            " Streaming_History_Audio_*.json."
         )
     rows, session, last_end = [], -1, float("-inf")
     for started, ended, uri, artist, skipped in sorted(streams.values()):
@@ -342,20 +344,24 @@ def documents(path: Path) -> Iterator[list[dict[str, Any]]]:
 
 def table(rows: list[dict[str, Any]]) -> str:
     lines = [
-        f"{'task':8} {'recommender':19} {'lists':>5} {'hit@30':>7} {'nDCG@30':>8} {'95 %':>15} {'ours ahead by':>13} {'95 %':>17}"
+        f"{'task':8} {'recommender':19} {'lists':>5} {'hit@30':>7} {'nDCG@30':>8} {'95 %':>15}"
+        f" {'ours ahead by':>13} {'95 %':>17}"
         f" {'coverage':>8} {'novelty':>8} {'diversity':>9}"
     ]
     for r in rows:
         (low, high), (below, above) = r["ndcg_30_interval"], r["ahead_by_interval"]
         lines.append(
-            f"{r['task']:8} {r['recommender']:19} {r['lists']:5} {r['hit_rate_30']:7.3f} {r['ndcg_30']:8.3f} {low:7.3f}–{high:5.3f}"
-            f" {r['ahead_by']:+14.3f} {below:+9.3f} … {above:+.3f} {r['coverage']:8.3f} {r['novelty']:8.2f} {r['diversity']:9.3f}"
+            f"{r['task']:8} {r['recommender']:19} {r['lists']:5} {r['hit_rate_30']:7.3f} {r['ndcg_30']:8.3f}"
+            f" {low:7.3f}–{high:5.3f}"
+            f" {r['ahead_by']:+14.3f} {below:+9.3f} … {above:+.3f} {r['coverage']:8.3f}"
+            f" {r['novelty']:8.2f} {r['diversity']:9.3f}"
         )
     return "\n".join(lines)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Evaluate, print the table, write it to .local/evaluate.json; 1 if a baseline is ahead of ours, 2 for unusable files."""
+    """Evaluate, print the table, write it to .local/evaluate.json; 1 if a baseline is ahead of ours, 2 for unusable
+    files."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*", type=Path, help="own export files; default: synthetic listeners")
     parser.add_argument("--seeds", type=int, nargs="+", default=REPORT_SEEDS, help="synthetic listeners")

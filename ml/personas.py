@@ -1,8 +1,8 @@
 """Names for a listener's session clusters: `staging.personas`.
 
 A persona is named after what sets its sessions apart from all the listener's sessions: when they happen, how long they
-last, what is played. A name stays as long as the persona bears it out, with some slack; why a name was given or changed is
-stored with it.
+last, what is played. A name stays as long as the persona bears it out, with some slack; why a name was given or
+changed is stored with it.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ Profile = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Clause:
-    """One thing a name claims: the measure is at least `limit` and exceeds that of all sessions by `beyond` (or, `below`, is at
-    most and falls short). Measures are columns of persona_profiles; minutes and unique_artists compare as ratios."""
+    """One thing a name claims: the measure is at least `limit` and exceeds that of all sessions by `beyond` (or,
+    `below`, is at most and falls short). Measures are columns of persona_profiles; minutes and unique_artists compare
+    as ratios."""
 
     measure: str
     limit: float
@@ -37,10 +38,7 @@ class Clause:
     def difference(self, profile: Profile, overall: Profile) -> float:
         """Signed difference to all sessions, positive in the clause's direction."""
         value, usual = profile[self.measure], overall[self.measure]
-        if self.measure in ("minutes", "unique_artists"):
-            difference = value / max(usual, 0.1) - 1
-        else:
-            difference = value - usual
+        difference = value / max(usual, 0.1) - 1 if self.measure in ("minutes", "unique_artists") else value - usual
         return -difference if self.below else difference
 
     def holds(self, profile: Profile, overall: Profile, slack: float = 1.0) -> bool:
@@ -125,7 +123,8 @@ PHRASES = {
     "unique_artists": "half of them have at least {value} artists (all your sessions: {usual})",
     "discovery": "on average {value} of a session's plays are first listens (all your sessions: {usual})",
     "repeat": "on average {value} of a session's plays repeat a track of the same session (all your sessions: {usual})",
-    "album": "on average {value} of a session's plays follow another track of the same album (all your sessions: {usual})",
+    "album": "on average {value} of a session's plays follow another track of the same album"
+     " (all your sessions: {usual})",
     "shuffle": "on average {value} of a session's plays are shuffled (all your sessions: {usual})",
     "skip": "on average {value} of a session's plays are skipped (all your sessions: {usual})",
 }  # fmt: skip
@@ -254,8 +253,8 @@ def describe(profile: Profile) -> str:
 def label_personas(connection: psycopg.Connection, *, as_of: datetime) -> dict[str, int]:
     """Profile and name the personas of every listener whose sessions were clustered anew; commits.
 
-    `labelled_on` is the local day on which the present name was given. Personas that the listener's model no longer has stay,
-    inactive, so that history keeps its names.
+    `labelled_on` is the local day on which the present name was given. Personas that the listener's model no longer
+    has stay, inactive, so that history keeps its names.
 
     :return: `listeners`, `personas` that are active, `renamed`, rows `written`.
     """
@@ -279,7 +278,8 @@ def label_personas(connection: psycopg.Connection, *, as_of: datetime) -> dict[s
 
 
 COLUMNS = (
-    "user_id", "persona_id", "label", "description", "explanation", "traits", "is_active", "sessions", "share_of_sessions",
+    "user_id", "persona_id", "label", "description", "explanation", "traits", "is_active", "sessions",
+    "share_of_sessions",
     "share_of_time", "recent_share_of_time", "model_version", "labelled_on", "previous_label", "label_reason",
 )  # fmt: skip
 
@@ -289,7 +289,8 @@ def persona_rows(connection: psycopg.Connection, work: Work) -> list[tuple]:
     by_persona = {}
     for row in fetch(connection, "persona_profiles", parameters):
         by_persona[row["persona_id"]] = {
-            name: float(value) if name not in ("persona_id", "sessions", "ms_played", "recent_ms_played") and value is not None
+            name: float(value)
+            if name not in ("persona_id", "sessions", "ms_played", "recent_ms_played") and value is not None
             else value
             for name, value in row.items()
         }  # fmt: skip
@@ -302,8 +303,8 @@ def persona_rows(connection: psycopg.Connection, work: Work) -> list[tuple]:
     old = {
         row[0]: row
         for row in connection.execute(
-            "select persona_id, label, traits, labelled_on, previous_label, label_reason, description, explanation, model_version"
-            " from staging.personas where user_id = %s",
+            "select persona_id, label, traits, labelled_on, previous_label, label_reason, description, explanation,"
+            " model_version from staging.personas where user_id = %s",
             [work.user_id],
         )
     }

@@ -1,9 +1,10 @@
-"""A playlist per persona and day, each track with its score's parts and a reason: `staging.playlists`, `playlist_tracks`.
+"""A playlist per persona and day, each track with its score's parts and a reason: `staging.playlists`,
+`playlist_tracks`.
 
-Candidates are the listener's own tracks and, where both agreed (`listeners.shares_history`), tracks of listeners who share
-with them. Three kinds are balanced: familiar, rediscovered (not heard for REST_DAYS) and new (heard at most
-NEW_MAX_PLAYS times). What was in the persona's previous playlist and still ranks well stays, so that a new day changes
-what there is a reason to change.
+Candidates are the listener's own tracks and, where both agreed (`listeners.shares_history`), tracks of listeners who
+share with them. Three kinds are balanced: familiar, rediscovered (not heard for REST_DAYS) and new (heard at most
+NEW_MAX_PLAYS times). What was in the persona's previous playlist and still ranks well stays, so that a new day
+changes what there is a reason to change.
 """
 
 from __future__ import annotations
@@ -150,7 +151,8 @@ class Library:
                 row = self.rows[index]
                 result.append(
                     Candidate(
-                        row["track_id"], row["track_name"], row["artist_name"], row["album_name"], kind, int(row["duration_ms"]),
+                        row["track_id"], row["track_name"], row["artist_name"], row["album_name"], kind,
+                        int(row["duration_ms"]),
                         float(score[index]), {part: float(parts[part][index]) for part in PARTS}, index,
                     )
                 )  # fmt: skip
@@ -197,8 +199,8 @@ def choose_tracks(candidates: Sequence[Candidate], previous: Sequence[str], leng
 
 
 def smooth_order(chosen: Sequence[Candidate], library: Library) -> list[Candidate]:
-    """Begins with the best, then always the one that goes best with the one before: artists often heard together beside each
-    other, the same artist not twice in a row while there is another."""
+    """Begins with the best, then always the one that goes best with the one before: artists often heard together
+    beside each other, the same artist not twice in a row while there is another."""
     rest = sorted(chosen, key=lambda c: (-c.score, c.track_id))
     order: list[Candidate] = []
     while rest:
@@ -250,7 +252,8 @@ def build_playlists(connection: psycopg.Connection, work: Work) -> tuple[list[tu
     if not library.rows:
         return [], []
     personas = connection.execute(
-        "select persona_id, label, description from staging.personas where user_id = %s and is_active order by persona_id",
+        "select persona_id, label, description from staging.personas where user_id = %s and is_active"
+        " order by persona_id",
         [work.user_id],
     ).fetchall()
     scorer = TrackScorer().fit(library.listening)
@@ -263,13 +266,15 @@ def build_playlists(connection: psycopg.Connection, work: Work) -> tuple[list[tu
         kinds = Counter(c.kind for c in chosen)
         counted = ", ".join(f"{kinds[kind]} {kind}" for kind in KINDS if kinds[kind])
         playlists.append(
-            (work.user_id, playlist_id, persona_id, work.reference_day, label, f"{description}. {counted}.", len(chosen),
+            (work.user_id, playlist_id, persona_id, work.reference_day, label, f"{description}. {counted}.",
+             len(chosen),
              sum(c.duration_ms for c in chosen))
         )  # fmt: skip
         for position, c in enumerate(chosen, start=1):
             reason = explain(c, library, persona_id, label)
             tracks.append(
-                (work.user_id, playlist_id, position, c.track_id, c.track_name, c.artist_name, c.album_name, c.kind, c.score,
+                (work.user_id, playlist_id, position, c.track_id, c.track_name, c.artist_name, c.album_name, c.kind,
+                 c.score,
                  *(c.parts[part] for part in PARTS), reason)
             )  # fmt: skip
     return playlists, tracks
@@ -290,7 +295,8 @@ def plural(count: int, noun: str) -> str:
 
 
 def explain(c: Candidate, library: Library, persona_id: int, label: str) -> str:
-    """A sentence or two on why the track is there; every number counts rows of the tables up to the playlist's as_of."""
+    """A sentence or two on why the track is there; every number counts rows of the tables up to the playlist's
+    as_of."""
     row = library.rows[c.index]
     artist = c.artist_name
     lately = library.artist_plays_28d[artist]
@@ -329,8 +335,9 @@ def write_playlists(
 ) -> list[dict[str, int]]:
     """Replace the day's playlists, and drop the days beyond KEEP_PLAYLISTS."""
     old = connection.execute(
-        "select playlist_id, as_of <> %(day)s and row_number() over (partition by persona_id order by as_of desc) > %(keep)s"
-        " from staging.playlists where user_id = %(user_id)s and (as_of = %(day)s or as_of <= %(day)s)",
+        "select playlist_id, as_of <> %(day)s and"
+        " row_number() over (partition by persona_id order by as_of desc) > %(keep)s"
+        " from staging.playlists where user_id = %(user_id)s",
         {"user_id": work.user_id, "day": work.reference_day, "keep": KEEP_PLAYLISTS},
     ).fetchall()
     suffix = f"-{work.reference_day:%Y%m%d}"

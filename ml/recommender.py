@@ -1,11 +1,11 @@
 """Scores a listener's tracks: how likely each is to be wanted next, in parts that add up.
 
-All a track's plays enter through one sparse table, plays per track and age bin (`age_bins`), so that a long history costs
-as little as a short one. The score is linear in a few named features:
+All a track's plays enter through one sparse table, plays per track and age bin (`age_bins`), so that a long history
+costs as little as a short one. The score is linear in a few named features:
 
 * **history**: base-level activation of memory, ln Σ age^−d over the track's plays (Anderson & Schooler 1991; for music
-  Reiter-Haas et al. 2021), and the same with age counted in plays of the artist's neighbourhood instead of days: what was
-  not heard for months because that music was out of fashion has been forgotten less than days say.
+  Reiter-Haas et al. 2021), and the same with age counted in plays of the artist's neighbourhood instead of days: what
+  was not heard for months because that music was out of fashion has been forgotten less than days say.
 * **cooccurrence**: how much the artist's neighbourhood (the artist and those heard beside them) is heard lately.
 * **persona**: ln of how much more of the track's, and its artist's, plays fall into this kind of session than usual.
 * **freshness**: minus what was heard too often in the last days.
@@ -65,7 +65,8 @@ class TrackScorer(BaseEstimator):
         self.weights = weights
 
     def fit(self, listening: Listening, y: None = None) -> TrackScorer:
-        """Compute `features_`: name → (tracks,) value; those of the persona part are computed per persona by `score`."""
+        """Compute `features_`: name → (tracks,) value; those of the persona part are computed per persona by
+        `score`."""
         self.listening_ = listening
         tracks, bins = listening.plays.shape
         artists = listening.neighbours.shape[0]

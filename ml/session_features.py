@@ -5,12 +5,12 @@
 | plays | count of plays | ≥ 1 | |
 | minutes | Σ ms_played / 60000 | minutes | time heard, not wall-clock length |
 | unique_artists, unique_tracks | distinct count | ≥ 1 | |
-| artist_entropy | −Σ p·log2 p over the artists' shares of plays (Shannon 1948) | bits, 0 … log2(unique_artists) | variety |
+| artist_entropy | −Σ p·log2 p over artists' shares of plays (Shannon 1948) | bits, 0 … log2(unique_artists) | variety |
 | repeat_rate | 1 − unique_tracks / plays | 0 … 1 | plays of a track already heard in the session |
 | discovery_rate | tracks whose first play ever is in the session / plays | 0 … 1 | |
 | skip_rate | skipped / plays, over plays with a measured duration | 0 … 1, null when none is measured | |
 | shuffle_rate | shuffled / plays that say so | 0 … 1, null when none says so | |
-| album_run_rate | plays that follow another track of the same artist and album / plays | 0 … 1 | hearing albums through |
+| album_run_rate | plays that follow another track of the same album / plays | 0 … 1 | hearing albums through |
 | start_hour | local time of the session's start | hours, 0 … 24 | |
 | start_hour_sin, start_hour_cos | sin, cos of 2π·start_hour/24 | −1 … 1 | 23:59 is next to 00:00 |
 | is_weekend | starts on a local Saturday or Sunday | 0, 1 | |

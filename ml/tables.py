@@ -1,4 +1,5 @@
-"""Reading and writing the tables of schema `staging`: statements from `include/sql/features`, bulk writes through COPY."""
+"""Reading and writing the tables of schema `staging`: statements from `include/sql/features`, bulk writes through
+COPY."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ class Work(NamedTuple):
 
     :param user_id: whose.
     :param days: local days whose rows changed.
-    :param reference_at: end of the listener's last session that had ended by the run's as_of. What is recent is measured from
+    :param reference_at: end of the listener's last session that had ended by the run's as_of. What is recent is
+    measured from
         here and not from the clock, so that a run without news has nothing to change.
     :param reference_day: that session's local day.
     """
@@ -113,7 +115,8 @@ def replace_rows(
         values = [column for column in columns if column not in key]
         cursor.execute(
             sql.SQL(
-                "insert into {target} as t ({columns}) select {columns} from {incoming} on conflict ({key}) do update set"
+                "insert into {target} as t ({columns}) select {columns} from {incoming}"
+                " on conflict ({key}) do update set"
                 " ({values}) = row({new}) where ({old}) is distinct from ({new})"
             ).format(
                 target=target,

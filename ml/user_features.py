@@ -1,8 +1,8 @@
 """One row of features per listener, recent listening first: `staging.user_features`.
 
-Every feature is a sum or mean over plays or sessions weighted with 0.5 ^ (age / half_life_days), age in local days before
-as_of (exponential decay). Listening older than `HORIZON_HALF_LIVES` half-lives weighs less than 0.1 % and is left out, so
-that the cost does not grow with the history.
+Every feature is a sum or mean over plays or sessions weighted with 0.5 ^ (age / half_life_days), age in local days
+before as_of (exponential decay). Listening older than `HORIZON_HALF_LIVES` half-lives weighs less than 0.1 % and is
+left out, so that the cost does not grow with the history.
 
 | feature | formula | unit, range |
 |---|---|---|
@@ -12,7 +12,7 @@ that the cost does not grow with the history.
 | discovery_rate | decayed tracks on the day they were first heard / decayed plays | 0 … 1 |
 | repeat_rate | decayed plays of a track already heard that day / decayed plays | 0 … 1 |
 | skip_rate | decayed skips / decayed plays | 0 … 1 |
-| weekend_share, night_share, morning_share | decayed sessions that start on Saturday or Sunday, at 22–5 h, at 5–10 h / all | 0 … 1 |
+| weekend_share, night_share, morning_share | sessions at weekends, at 22–5 h, at 5–10 h / all | 0 … 1 |
 | mean_session_minutes | decayed minutes heard / decayed sessions | minutes |
 """
 
@@ -32,8 +32,8 @@ DIGITS = 6
 def build_user_features(connection: psycopg.Connection, *, as_of: datetime) -> dict[str, int]:
     """Build the profile of every listener with marked days; commits.
 
-    `user_features.as_of` is the local day of the listener's last session that had ended by `as_of`; a run for an earlier day
-    than the stored one leaves the newer profile alone.
+    `user_features.as_of` is the local day of the listener's last session that had ended by `as_of`; a run for an
+    earlier day than the stored one leaves the newer profile alone.
     """
     summary = {"listeners": 0, "written": 0}
     with connection.transaction():

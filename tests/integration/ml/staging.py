@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import psycopg
+
 from include.demo.catalog import Track
 from include.demo.listeners import Life
 
@@ -25,7 +26,8 @@ AGGREGATES = {
         on conflict (user_id, session_id) do nothing""",
     "artist_days": """
         insert into staging.artist_days
-        select user_id, local_date, artist_name, count(*), count(*) filter (where skipped), sum(ms_played), min(played_at),
+        select user_id, local_date, artist_name, count(*), count(*) filter (where skipped), sum(ms_played),
+        min(played_at),
             max(played_at)
         from staging.listening_events where user_id = %(user_id)s group by 1, 2, 3""",
     "track_days": """
@@ -46,7 +48,8 @@ READERS = ("session_features", "user_features", "artist_cooccurrence", "playlist
 def fill(
     connection: psycopg.Connection, life: Life, until: datetime | None = None, since: datetime | None = None
 ) -> str:
-    """Add the life's plays that ended after `since` and by `until`, rebuild the aggregates, mark the new days; commits."""
+    """Add the life's plays that ended after `since` and by `until`, rebuild the aggregates, mark the new days;
+    commits."""
     user_id = life.listener.user_id
     connection.execute(
         "insert into listeners (user_id, display_name, time_zone) values (%s, %s, %s) on conflict do nothing",
@@ -67,8 +70,10 @@ def fill(
             first = life.plays[session.first_play].started_ms
             days.add(datetime.fromtimestamp(first / 1000, ZoneInfo(session.time_zone)).date())
             copy.write_row(
-                (user_id, f"{number:032x}", "extended_history", play.item.track_id, first, play.item.name, play.item.artist.name,
-                 play.item.album.name, session.time_zone, play.ms_played, False, play.skipped, play.shuffle, ended, started,
+                (user_id, f"{number:032x}", "extended_history", play.item.track_id, first, play.item.name,
+                play.item.artist.name,
+                 play.item.album.name, session.time_zone, play.ms_played, False, play.skipped, play.shuffle, ended,
+                 started,
                  local, local.date())
             )  # fmt: skip
     rebuild(connection, user_id)

@@ -18,7 +18,8 @@ def sessions_of_kinds(kinds: int, each: int, seed: int = 0) -> tuple[np.ndarray,
             angle = 2 * np.pi * (hour + random.normal(0, 0.4)) / 24
             plays = max(2, int(random.normal(10 + 25 * kind, 2)))
             rows.append(
-                [plays, plays * 3.5, 3 + kind, 1.0, 0.1 * (kind % 2), 0.05 + 0.3 * (kind % 3), 0.1, float(kind % 2), 0.0,
+                [plays, plays * 3.5, 3 + kind, 1.0, 0.1 * (kind % 2), 0.05 + 0.3 * (kind % 3), 0.1, float(kind % 2),
+                0.0,
                  np.sin(angle), np.cos(angle), 0.0]
             )  # fmt: skip
             labels.append(kind)

@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 from ml.personas import PHRASES, choose_names, explain, say
 
 OVERALL: dict[str, Any] = {
-    "sessions": 400, "ms_played": 10**9, "recent_ms_played": 10**8, "minutes": 45.0, "unique_artists": 8, "discovery": 0.1,
-    "skip": 0.1, "shuffle": 0.4, "repeat": 0.1, "album": 0.2, "weekend": 0.28, "night": 0.15, "morning": 0.25, "midday": 0.2,
+    "sessions": 400, "ms_played": 10**9, "recent_ms_played": 10**8, "minutes": 45.0, "unique_artists": 8,
+    "discovery": 0.1,
+    "skip": 0.1, "shuffle": 0.4, "repeat": 0.1, "album": 0.2, "weekend": 0.28, "night": 0.15,
+    "morning": 0.25, "midday": 0.2,
     "afternoon": 0.15, "evening": 0.25, "energy": None,
 }  # fmt: skip
 COMMUTE = OVERALL | {"sessions": 100, "minutes": 25.0, "morning": 0.95, "weekend": 0.02, "midday": 0.05, "evening": 0.0}

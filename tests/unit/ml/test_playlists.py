@@ -71,7 +71,8 @@ def test_a_slightly_better_track_does_not_push_out_one_of_yesterday():
 def library_of(candidates: list[Candidate], neighbours: list[dict]) -> Library:
     tracks = [
         {"track_id": c.track_id, "track_name": c.track_name, "artist_name": c.artist_name, "album_name": c.album_name,
-         "plays": 5, "skips": 0, "plays_7d": 0, "plays_28d": 1, "first_day": date(2025, 1, 1), "last_day": date(2025, 5, 1),
+         "plays": 5, "skips": 0, "plays_7d": 0, "plays_28d": 1, "first_day": date(2025, 1, 1),
+         "last_day": date(2025, 5, 1),
          "duration_ms": 200_000}
         for c in sorted(candidates, key=lambda c: c.track_id)
     ]  # fmt: skip
