@@ -674,12 +674,17 @@ def session_points(user_id: str, period: Period, *, limit: int = 1200) -> pd.Dat
     """The newest clustered sessions of the period with their features, for the map."""
     return read(
         """
-        select c.persona_id, c.distance, f.*
-        from ml.session_clusters c
+        with newest as (
+            select user_id, session_id, persona_id, distance
+            from ml.session_clusters
+            where user_id = %(user_id)s and local_date between %(start)s and %(end)s
+            order by local_date desc, session_id desc
+            limit %(limit)s
+        )
+        select n.persona_id, n.distance, f.*
+        from newest n
         join ml.session_features f using (user_id, session_id)
-        where c.user_id = %(user_id)s and c.local_date between %(start)s and %(end)s
-        order by c.local_date desc, c.session_id desc
-        limit %(limit)s
+        order by f.session_id desc
         """,
         user_id=user_id,
         start=period.start,
