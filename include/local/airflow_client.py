@@ -15,6 +15,10 @@ SECONDS_TO_ANSWER = 120  # a busy two-core machine answers late, but it answers
 COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 
 
+class AlreadyExists(httpx.HTTPStatusError):
+    """Airflow holds one of that name (status 409)."""
+
+
 class AirflowClient:
     """Logged in as the admin; logs in again when the token has run out.
 
@@ -63,7 +67,10 @@ class AirflowClient:
         self._request("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
 
     def trigger(self, dag_id: str, *, run_after: datetime) -> str:
-        """Start a run whose time is `run_after`; return its id."""
+        """Start a run whose time is `run_after`; return its id.
+
+        :raises AlreadyExists: a run bears that time already.
+        """
         body = {"logical_date": None, "run_after": run_after.isoformat()}
         return self._request("POST", f"/dags/{dag_id}/dagRuns", json=body).json()["dag_run_id"]
 
@@ -105,7 +112,8 @@ class AirflowClient:
             self.http.headers["Authorization"] = f"Bearer {login.json()['access_token']}"
             answer = self.http.request(method, f"/api/v2{path}", **kwargs)
         if answer.status_code not in accept and answer.is_error:
-            raise httpx.HTTPStatusError(
+            refusal = AlreadyExists if answer.status_code == httpx.codes.CONFLICT else httpx.HTTPStatusError
+            raise refusal(
                 f"Airflow refused {method} {path} with status {answer.status_code}: {_reason(answer)}",
                 request=answer.request,
                 response=answer,

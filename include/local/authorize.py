@@ -192,7 +192,7 @@ def store_listener(connection: psycopg.Connection, account: Account, time_zone: 
         if row is not None and row[0] is not None:
             connection_id = row[0]
         else:
-            taken = connection.execute("select from listeners where connection_id = 'spotify_default'").fetchone()
+            taken = connection.execute("select 1 from listeners where connection_id = 'spotify_default'").fetchone()
             connection_id = f"spotify_{account.user_id}" if taken else "spotify_default"
         connection.execute(
             "insert into listeners (user_id, display_name, time_zone, connection_id, authorized_at)"

@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -27,7 +26,7 @@ import sqlalchemy as sa
 
 from include.demo.client import SimulatorClient
 from include.local import demo, environment, postgres
-from include.local.airflow_client import AirflowClient
+from include.local.airflow_client import AirflowClient, AlreadyExists
 from include.local.ports import LOOPBACK, choose_port, choose_ports, known_ports
 from include.local.run import explain_failure, follow
 from include.local.services import ServiceError, Services, end_marked
@@ -174,19 +173,23 @@ class Stack:
                 f"Run {unfinished['dag_run_id']} was cut off by an earlier stop: marked failed, its work is done again"
             )
             self.airflow.fail_run(DAG_ID, unfinished["dag_run_id"], "Cut off by a stop of the stack")
-        now = self.clock.begin_run()
-        self.simulator.set_clock(now)
         self.airflow.unpause(DAG_ID)
-        run_id = self.trigger(now)
-        self.say(f"\nRun {run_id}, on the simulated day {now:%Y-%m-%d}")
+        run_id = self.trigger()
+        self.say(f"\nRun {run_id}, on the simulated day {self.clock.now:%Y-%m-%d}")
         succeeded = self.follow(run_id)
         if succeeded:
             self.clock.advance()
         return succeeded
 
-    def trigger(self, now: datetime) -> str:
-        """Start a run whose present is `now`; return its id."""
-        return self.airflow.trigger(DAG_ID, run_after=now)
+    def trigger(self) -> str:
+        """Start a run in the demo's present; return its id."""
+        while True:
+            now = self.clock.begin_run()
+            self.simulator.set_clock(now)
+            try:
+                return self.airflow.trigger(DAG_ID, run_after=now)
+            except AlreadyExists:
+                continue  # the next moment is a minute later
 
     def follow(self, run_id: str) -> bool:
         """Show a run until it has ended; whether it succeeded."""

@@ -1,9 +1,11 @@
 """What the client makes of Airflow's answers: new logins, refusals as sentences, logs as text."""
 
+from datetime import UTC, datetime
+
 import httpx
 import pytest
 
-from include.local.airflow_client import AirflowClient
+from include.local.airflow_client import AirflowClient, AlreadyExists
 
 
 def client_of(handler):
@@ -62,3 +64,9 @@ def test_a_log_shows_messages_and_what_was_raised():
     client = client_of(lambda request: httpx.Response(200, json={"content": content}))
     task = {"dag_id": "d", "dag_run_id": "r", "task_id": "t", "try_number": 1, "map_index": -1}
     assert client.log_lines(task) == ["ERROR   Task failed", "ValueError: no bread", "a plain line"]
+
+
+def test_a_second_run_of_one_moment_is_told_apart_from_other_refusals():
+    client = client_of(lambda request: httpx.Response(409, json={"detail": "exists"}))
+    with pytest.raises(AlreadyExists):
+        client.trigger("x", run_after=datetime(2026, 10, 23, tzinfo=UTC))
