@@ -155,7 +155,7 @@ def test_a_bad_file_is_set_aside_while_the_others_load(exports, connection):
     for name, (status, message) in expected.items():
         assert found[name][0] == status, (name, found[name])
         assert message is None or message in found[name][1], (name, found[name])
-    assert found["odd.json"][2] == {"not_an_object": 1, "wrong_type_ts": 1}
+    assert found["odd.json"][3] == {"not_an_object": 1, "wrong_type_ts": 1}
     before = connection.execute("select * from ingested_files order by file_name").fetchall()
     connection.rollback()
     run(exports, "later")
