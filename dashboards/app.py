@@ -1,4 +1,5 @@
-"""One web server for all five apps: a home page, /health, marimo's frontend once for all, and each app under its name."""
+"""One web server for all five apps: a home page, /health, marimo's frontend once for all, and each app under its
+name."""
 
 from __future__ import annotations
 
@@ -41,9 +42,9 @@ def fonts() -> str:
     for family, (pattern, weight) in faces.items():
         for file in (FRONTEND / "assets").glob(pattern):
             name = family.removesuffix(" Bold")
-            rules.append(
-                f'@font-face{{font-family:"{name}";font-weight:{weight};font-display:swap;src:url({FRONTEND_PATH}/assets/{file.name}) format("woff2")}}'
-            )
+            source = f'url({FRONTEND_PATH}/assets/{file.name}) format("woff2")'
+            face = f'font-family:"{name}";font-weight:{weight};font-display:swap;src:{source}'
+            rules.append(f"@font-face{{{face}}}")
     return "".join(rules)
 
 
@@ -60,7 +61,8 @@ def home_page(parameters: dict[str, str]) -> str:
         if person["plays"]:
             recent = listening_data.days(row.user_id, person["as_of"] - dt.timedelta(days=7 * 26), person["as_of"])
             facts = (
-                f"<p><b>{look.duration(person['ms_played_28d'])}</b> in the last 28 days, <b>{look.count(person['plays'])}</b> plays since "
+                f"<p><b>{look.duration(person['ms_played_28d'])}</b> in the last 28 days, "
+                f"<b>{look.count(person['plays'])}</b> plays since "
                 f"{look.day(person['first_date'])}</p>{drawings.calendar(recent, person['as_of'], weeks=26)}"
             )
         else:
@@ -68,7 +70,8 @@ def home_page(parameters: dict[str, str]) -> str:
         colour = look.PERSONA_COLOURS[place % 8]
         shelves.append(
             f'<article class="card shelf"><div class="cover">{drawings.cover(row.user_id, colour, label="")}</div><div>'
-            f'<h2><a href="overview/?listener={look.text(row.user_id)}">{look.text(row.display_name)}</a></h2>{facts}<nav class="views" aria-label="{look.text(row.display_name)}">{views}</nav></div></article>'
+            f'<h2><a href="overview/?listener={look.text(row.user_id)}">{look.text(row.display_name)}</a>'
+            f'</h2>{facts}<nav class="views" aria-label="{look.text(row.display_name)}">{views}</nav></div></article>'
         )
     pages = "".join(
         f'<li><a href="{page}/"><strong>{title}</strong></a><span class="quiet">{look.text(about)}</span></li>'
@@ -78,14 +81,18 @@ def home_page(parameters: dict[str, str]) -> str:
         "No listeners yet. Authorize a Spotify account or put an export into the export folder, then run the DAG."
     )
     return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
+        'content="width=device-width, initial-scale=1">'
         f"<title>Listening</title>{look.head()}<style>{fonts()}</style>"
         "<script>const dark = matchMedia('(prefers-color-scheme: dark)');"
-        "const follow = () => document.documentElement.classList.toggle('dark', dark.matches); dark.onchange = follow; follow()</script>"
+        "const follow = () => document.documentElement.classList.toggle('dark', dark.matches); dark.onchange "
+        "= follow; follow()</script>"
         '</head><body><div class="listening home"><header class="hero"><div><h1>Listening</h1>'
         "<p>What was played, when, and by which of the people each of us turns into. Own data, own machine.</p></div>"
-        f'{look.RECORD}</header><main><section aria-label="Listeners" class="cards" style="--min:24rem">{"".join(shelves) or nobody}</section>'
-        f'<section class="block"><header><h2>The pages</h2></header><ul class="pages">{pages}</ul></section></main></div></body></html>'
+        f'{look.RECORD}</header><main><section aria-label="Listeners" class="cards" '
+        f'style="--min:24rem">{"".join(shelves) or nobody}</section>'
+        f'<section class="block"><header><h2>The pages</h2></header><ul class="pages">{pages}</ul></section>'
+        f"</main></div></body></html>"
     )
 
 

@@ -37,7 +37,8 @@ _OFFSETS = {
 
 
 def _spans(frame: pd.DataFrame, granularity: str, column: str = "bucket") -> pd.DataFrame:
-    """Adds from_ and to_, between which a bucket's bar stands: its span less a gap, so that bars never touch an axis."""
+    """Adds from_ and to_, between which a bucket's bar stands: its span less a gap, so that bars never touch an
+    axis."""
     end = frame[column] + _OFFSETS[granularity]
     gap = (end - frame[column]) * 0.1
     return frame.assign(from_=frame[column] + gap, to_=end - gap)
@@ -284,7 +285,8 @@ def session_map(points: pd.DataFrame) -> pd.DataFrame:
     spread = spread.where(spread > 1e-9 * features.abs().max())  # a constant has no direction to spread in
     standardised = ((features - features.mean()) / spread).dropna(axis=1).to_numpy()
     _, _, components = np.linalg.svd(standardised, full_matrices=False)
-    # The sign of a component is arbitrary: make its largest weight positive, so that the map does not flip between runs.
+    # The sign of a component is arbitrary: make its largest weight positive, so that the map does not flip between
+    # runs.
     components = components[:2] * np.sign(components[:2, np.abs(components[:2]).argmax(axis=1)].diagonal())[:, None]
     x, y = (standardised @ components.T).T
     return points.assign(x=x, y=y)

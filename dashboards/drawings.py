@@ -1,4 +1,5 @@
-"""Drawings that no chart grammar makes well: the streak calendar, the listening clock, playlist covers. SVG text, coloured by
+"""Drawings that no chart grammar makes well: the streak calendar, the listening clock, playlist covers. SVG text,
+coloured by
 the stylesheet's custom properties; every mark carries its words as a <title>."""
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ def calendar(days: pd.DataFrame, end: dt.date, *, weeks: int = 53) -> str:
                 else 'class="empty"'
             )
             marks.append(
-                f'<rect x="{x}" y="{y}" width="{size}" height="{size}" rx="2.5" {style}><title>{date:%a %-d %b %Y}: {words}</title></rect>'
+                f'<rect x="{x}" y="{y}" width="{size}" height="{size}" rx="2.5" {style}>'
+                f"<title>{date:%a %-d %b %Y}: {words}</title></rect>"
             )
     for weekday in (0, 2, 4):
         marks.append(f'<text x="0" y="{top + weekday * (size + gap) + 10}">{WEEKDAYS[weekday]}</text>')
@@ -60,7 +62,8 @@ def calendar(days: pd.DataFrame, end: dt.date, *, weeks: int = 53) -> str:
     label = f"Calendar of the last {weeks} weeks: music on {played} days"
     return (
         f'<div class="scroll calendar" tabindex="0" role="region" aria-label="{label}">'
-        f'<svg class="drawing" style="min-width:640px" viewBox="0 0 {width} {height}" role="img" aria-label="{label}">{"".join(marks)}</svg></div>'
+        f'<svg class="drawing" style="min-width:640px" viewBox="0 0 {width} {height}" role="img" '
+        f'aria-label="{label}">{"".join(marks)}</svg></div>'
     )
 
 
@@ -84,20 +87,25 @@ def clock(hours: pd.DataFrame) -> str:
                 (low * math.cos(start), low * math.sin(start)),
             ]
             (ax, ay), (bx, by), (cx, cy), (dx, dy) = points
-            path = f"M{ax:.1f} {ay:.1f}A{high:.1f} {high:.1f} 0 0 1 {bx:.1f} {by:.1f}L{cx:.1f} {cy:.1f}A{low:.1f} {low:.1f} 0 0 0 {dx:.1f} {dy:.1f}Z"
+            path = (
+                f"M{ax:.1f} {ay:.1f}A{high:.1f} {high:.1f} 0 0 1 {bx:.1f} {by:.1f}L{cx:.1f} "
+                f"{cy:.1f}A{low:.1f} {low:.1f} 0 0 0 {dx:.1f} {dy:.1f}Z"
+            )
             row = amounts.get((weekday, hour))
             words = f"{look.duration(row.ms_played)}, {look.count(row.plays)} plays" if row is not None else "silence"
             style = (
                 f'class="cell" opacity="{_opacity(row.ms_played, busiest):.2f}"' if row is not None else 'class="empty"'
             )
             marks.append(
-                f'<path d="{path}" {style}><title>{WEEKDAYS[weekday - 1]} {hour:02d}:00–{hour:02d}:59: {words}</title></path>'
+                f'<path d="{path}" {style}><title>{WEEKDAYS[weekday - 1]} {hour:02d}:00–{hour:02d}:59: '
+                f"{words}</title></path>"
             )
     outer = inner + 7 * groove + 12
     for hour in range(0, 24, 3):
         angle = math.radians(15 * hour - 90)
         marks.append(
-            f'<text x="{outer * math.cos(angle):.1f}" y="{outer * math.sin(angle) + 4:.1f}" text-anchor="middle">{hour:02d}</text>'
+            f'<text x="{outer * math.cos(angle):.1f}" y="{outer * math.sin(angle) + 4:.1f}" '
+            f'text-anchor="middle">{hour:02d}</text>'
         )
     peak = ""
     if busiest:
@@ -105,26 +113,33 @@ def clock(hours: pd.DataFrame) -> str:
         top = int(best.idxmax())
         peak = (
             f'<text text-anchor="middle" y="-4" style="font-size:10.5px">busiest hour</text>'
-            f'<text text-anchor="middle" y="18" style="font-size:22px;fill:var(--tone-ink);font-family:var(--tone-display)">{top:02d}:00</text>'
+            f'<text text-anchor="middle" y="18" '
+            f'style="font-size:22px;fill:var(--tone-ink);font-family:var(--tone-display)">{top:02d}:00</text>'
         )
     label = "Listening clock: hours of the day around, weekdays from Monday inside to Sunday outside"
-    return f'<svg class="drawing" style="max-width:27rem;margin-inline:auto" viewBox="-190 -190 380 380" role="img" aria-label="{label}">{"".join(marks)}{peak}</svg>'
+    return (
+        f'<svg class="drawing" style="max-width:27rem;margin-inline:auto" viewBox="-190 -190 380 380" '
+        f'role="img" aria-label="{label}">{"".join(marks)}{peak}</svg>'
+    )
 
 
 def cover(name: str, colour: str, *, label: str) -> str:
-    """A sleeve for a playlist: grooves around a seeded centre on its persona's colour. The same name gives the same sleeve."""
+    """A sleeve for a playlist: grooves around a seeded centre on its persona's colour. The same name gives the same
+    sleeve."""
     seed = hashlib.sha256(name.encode()).digest()
     cx, cy = 30 + seed[0] % 100, 30 + seed[1] % 100
     turn = seed[2] * 360 // 256
     key = seed.hex()[:8]
     rings = "".join(
-        f'<circle cx="{cx}" cy="{cy}" r="{12 + 9 * ring + seed[3 + ring % 8] % 6}" stroke-width="{0.6 + (seed[4 + ring % 9] % 5) * 0.7:.1f}" '
+        f'<circle cx="{cx}" cy="{cy}" r="{12 + 9 * ring + seed[3 + ring % 8] % 6}" '
+        f'stroke-width="{0.6 + (seed[4 + ring % 9] % 5) * 0.7:.1f}" '
         f'stroke-opacity="{0.16 + (seed[5 + ring % 7] % 6) / 12:.2f}"/>'
         for ring in range(16)
     )
     return (
         f'<svg viewBox="0 0 160 160" role="img" aria-label="{look.text(label)}"><defs>'
-        f'<linearGradient id="g{key}" gradientTransform="rotate({turn % 90} .5 .5)"><stop offset="0" style="stop-color:{colour}"/>'
+        f'<linearGradient id="g{key}" gradientTransform="rotate({turn % 90} .5 .5)"><stop offset="0" '
+        f'style="stop-color:{colour}"/>'
         f'<stop offset="1" style="stop-color:color-mix(in oklab, {colour} 45%, #10231d)"/></linearGradient></defs>'
         f'<rect width="160" height="160" fill="url(#g{key})"/><g fill="none" stroke="#fff">{rings}</g>'
         f'<circle cx="{cx}" cy="{cy}" r="7" fill="#fff" fill-opacity=".9"/></svg>'
@@ -152,13 +167,15 @@ def check_history(history: pd.DataFrame) -> str:
             tone, shape = _MARKS.get(row.outcome, ("", "?"))
             measured = "" if pd.isna(row.measured_value) else f", measured {row.measured_value:,.4g}"
             marks.append(
-                f'<span class="mark {tone}" title="{row.checked_at:%-d %b %Y %H:%M} UTC: {look.text(row.outcome)}{measured}" '
+                f'<span class="mark {tone}" title="{row.checked_at:%-d %b %Y %H:%M} UTC: '
+                f'{look.text(row.outcome)}{measured}" '
                 f'aria-hidden="true">{shape}</span>'
             )
         outcomes = rows["outcome"].value_counts()
         words = ", ".join(f"{number} {look.text(outcome)}" for outcome, number in outcomes.items())
         lines.append(
-            f'<li><span class="check"><strong>{look.text(check)}</strong> <span class="by">{look.text(table)}</span></span>'
+            f'<li><span class="check"><strong>{look.text(check)}</strong> <span '
+            f'class="by">{look.text(table)}</span></span>'
             f'<span class="marks">{"".join(marks)}<span class="visually-hidden">{words}</span></span></li>'
         )
     return f'<ul class="checks">{"".join(lines)}</ul>'

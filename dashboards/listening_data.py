@@ -1,7 +1,8 @@
 """Every query of the dashboards: bound parameters, a read-only role, pandas frames.
 
 All functions read the published schemas (`analytics`, `ml`) and the pipeline's health tables as `listening_reader`,
-whose connection string is in LISTENING_READER_DSN. Days are the listener's local days, `ms` are milliseconds of listening,
+whose connection string is in LISTENING_READER_DSN. Days are the listener's local days, `ms` are milliseconds of
+listening,
 `*_at` are UTC timestamps. Ranges include both ends.
 """
 
@@ -44,7 +45,8 @@ def _connection() -> psycopg.Connection[dict[str, Any]]:
     dsn = os.environ.get(DSN_VARIABLE)
     if not dsn:
         raise DatabaseNotConfiguredError(
-            f"{DSN_VARIABLE} is not set. Start the dashboards with `make dashboards`, or set it to the connection string "
+            f"{DSN_VARIABLE} is not set. Start the dashboards with `make dashboards`, or set it to the "
+            f"connection string "
             "of the role listening_reader, for example 'host=/path/to/socket dbname=listening user=listening_reader'."
         )
     connection = getattr(_local, "connection", None)
@@ -191,7 +193,8 @@ def period_of(key: str | None, first: dt.date, last: dt.date) -> Period:
         if dt.date(2000, 1, 1) <= start <= end <= dt.date(2100, 1, 1):
             return Period(f"{start}..{end}", f"{start:%-d %b %Y} – {end:%-d %b %Y}", start, end)
     raise ValueError(
-        f"“{key[:40]}” is no period of these data. Use 7d, 28d, 90d, 365d, all, a year from {first.year} to {last.year}, "
+        f"“{key[:40]}” is no period of these data. Use 7d, 28d, 90d, 365d, all, a year from {first.year} to "
+        f"{last.year}, "
         "or two days like 2026-01-01..2026-01-31."
     )
 
@@ -228,8 +231,10 @@ def period_totals(user_id: str, period: Period) -> dict[str, Any]:
                 coalesce(sum(new_artists), 0)::bigint as new_artists,
                 count(*) filter (where plays > 0) as active_days,
                 coalesce(avg(artist_diversity) filter (where plays > 0), 0) as artist_diversity,
-                case when %(is_all)s then (select unique_artists from totals) else (select count(*) from artists) end as artists,
-                case when %(is_all)s then (select unique_tracks from totals) else (select count(*) from tracks) end as tracks
+                case when %(is_all)s then (select unique_artists from totals) else (select count(*)
+                    from artists) end as artists,
+                case when %(is_all)s then (select unique_tracks from totals) else (select count(*)
+                    from tracks) end as tracks
             from days
             """,
             user_id=user_id,
@@ -294,7 +299,8 @@ def top(user_id: str, kind: Kind, period: Period, *, measure: Measure = "plays",
         statement = sql.SQL("""
             with current_ranks as (
                 select {keys}, sum(plays) as plays, sum(ms_played) as ms_played, sum(skips) as skips,
-                    row_number() over (order by case %(measure)s when 'plays' then sum(plays) else sum(ms_played) end desc,
+                    row_number() over (order by case %(measure)s when 'plays'
+                        then sum(plays) else sum(ms_played) end desc,
                         sum(ms_played) desc, {keys}) as rank
                 from {days}
                 where user_id = %(user_id)s and local_date between %(start)s and %(end)s
@@ -525,7 +531,8 @@ def artist_months(user_id: str, artists: list[str], period: Period, granularity:
 
 
 def movers(user_id: str, period: Period, *, limit: int = 5) -> pd.DataFrame:
-    """Artists whose plays rose and fell most against the previous period: artist_name, plays, previous_plays, change."""
+    """Artists whose plays rose and fell most against the previous period: artist_name, plays, previous_plays,
+    change."""
     previous = period.previous
     if previous is None:
         return pd.DataFrame(columns=["artist_name", "plays", "previous_plays", "change"])
@@ -537,7 +544,8 @@ def movers(user_id: str, period: Period, *, limit: int = 5) -> pd.DataFrame:
                 coalesce(sum(plays) filter (where local_date <= %(previous_end)s), 0)::bigint as previous_plays
             from analytics.artist_days
             where user_id = %(user_id)s
-                and (local_date between %(start)s and %(end)s or local_date between %(previous_start)s and %(previous_end)s)
+                and (local_date between %(start)s and %(end)s or local_date between %(previous_start)s
+                    and %(previous_end)s)
             group by artist_name
         ),
         ranked as (
@@ -606,7 +614,8 @@ def personas(user_id: str) -> pd.DataFrame:
     """The listener's personas, active first, then by share of time. `traits` is the JSON value of the table."""
     return read(
         """
-        select persona_id, label, description, explanation, traits, is_active, sessions, share_of_sessions, share_of_time,
+        select persona_id, label, description, explanation, traits, is_active, sessions, share_of_sessions,
+            share_of_time,
             recent_share_of_time, model_version, labelled_on, previous_label, label_reason
         from ml.personas
         where user_id = %(user_id)s
@@ -617,7 +626,8 @@ def personas(user_id: str) -> pd.DataFrame:
 
 
 def current_model(user_id: str) -> dict[str, Any]:
-    """The clustering in force: version, k, silhouette, stability, training_sessions, trained_from, trained_to, reason."""
+    """The clustering in force: version, k, silhouette, stability, training_sessions, trained_from, trained_to,
+    reason."""
     return _record(
         read(
             """
@@ -768,7 +778,8 @@ def playlist_tracks(user_id: str, playlist_id: str) -> pd.DataFrame:
 def data_state() -> dict[str, Any]:
     """Whether the newest run's checks passed, and when data were last found good.
 
-    :return: last_run_id, last_checked_at, failed_checks (of the newest run), last_good_at (the newest run without FAIL);
+    :return: last_run_id, last_checked_at, failed_checks (of the newest run), last_good_at (the newest run without
+    FAIL);
         {} before the first scan.
     """
     return _record(
@@ -813,7 +824,8 @@ def checks(run_id: str) -> pd.DataFrame:
     """Every check of one run, the failed ones first."""
     return read(
         """
-        select scan, table_name, check_name, check_text, outcome, severity, measured_value, message, duration_ms, checked_at
+        select scan, table_name, check_name, check_text, outcome, severity, measured_value, message, duration_ms,
+            checked_at
         from qa_validation_results
         where run_id = %(run_id)s
         order by array_position(array['FAIL', 'WARN', 'PASS'], outcome) nulls first, scan, table_name, check_name
@@ -848,13 +860,15 @@ def accounts() -> pd.DataFrame:
         ),
         states as (
             select user_id,
-                string_agg(pipeline || ': ' || status || coalesce(' (' || message || ')', ''), '; ' order by pipeline) as states,
+                string_agg(pipeline || ': ' || status || coalesce(' (' || message || ')', ''),
+                    '; ' order by pipeline) as states,
                 bool_and(status = 'ok') as ok,
                 max(updated_at) as updated_at,
                 max(last_played_at) as last_played_at
             from ingestion_state group by user_id
         )
-        select l.user_id, l.display_name, l.connection_id, l.authorized_at, s.states, s.ok, s.updated_at, s.last_played_at,
+        select l.user_id, l.display_name, l.connection_id, l.authorized_at, s.states, s.ok, s.updated_at,
+            s.last_played_at,
             m.as_of, m.plays, coalesce(g.open_gaps, 0) as open_gaps, coalesce(g.gaps, 0) as gaps
         from listeners l
         left join states s using (user_id)

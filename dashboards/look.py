@@ -1,6 +1,7 @@
 """The common look: words for numbers, cards, rankings, notices, the page's head, and the Altair theme.
 
-Everything here turns values into escaped HTML; colours are CSS custom properties of look.css, so that light and dark need no
+Everything here turns values into escaped HTML; colours are CSS custom properties of look.css, so that light and dark
+need no
 second rendering.
 """
 
@@ -31,7 +32,8 @@ PAGES = {
 WRITING_FILES: ContextVar[bool] = ContextVar("writing_files", default=False)
 PERSONA_COLOURS = [f"var(--tone-p{number})" for number in range(8)]
 
-# Runs before marimo's own scripts. The service worker would only serve public/ files, of which there are none, and would sit
+# Runs before marimo's own scripts. The service worker would only serve public/ files, of which there are none, and
+# would sit
 # between every request and the browser's cache: it gets one that never registers.
 _HEAD_SCRIPT = """
 const never = new Promise(() => {});
@@ -51,7 +53,10 @@ def head() -> str:
     icon = quote(f'<svg xmlns="http://www.w3.org/2000/svg" {RECORD[5:]}')
     for token, colour in (("ink", "#14211d"), ("paper", "#f3f5f1"), ("accent", "#0b6b58")):
         icon = icon.replace(quote(f"var(--tone-{token})"), quote(colour))
-    return f'<link rel="icon" href="data:image/svg+xml,{icon}"><script>{_HEAD_SCRIPT}</script><style title="{_STYLE_TITLE}">{stylesheet()}</style>'
+    return (
+        f'<link rel="icon" href="data:image/svg+xml,{icon}"><script>{_HEAD_SCRIPT}</script><style '
+        f'title="{_STYLE_TITLE}">{stylesheet()}</style>'
+    )
 
 
 # Words for numbers --------------------------------------------------------------------------------------------------
@@ -238,7 +243,8 @@ def _move(row: Ranked, since: str) -> str:
         return f'<span title="same rank as in {text(since)}">=<span class="visually-hidden"> same rank</span></span>'
     tone, arrow, word = ("up", "▲", "up") if places > 0 else ("down", "▼", "down")
     return (
-        f'<span class="{tone}" title="rank {row.previous_rank} in {text(since)}"><span aria-hidden="true">{arrow}</span>'
+        f'<span class="{tone}" title="rank {row.previous_rank} in {text(since)}"><span '
+        f'aria-hidden="true">{arrow}</span>'
         f'<span class="visually-hidden">{word}</span> {abs(places)}</span>'
     )
 
@@ -255,7 +261,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str
     head_row = "".join(cell("th", place, text(name)) for place, name in enumerate(columns))
     body = "".join(f"<tr>{''.join(cell('td', place, value) for place, value in enumerate(row))}</tr>" for row in rows)
     return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{text(caption)}"><table><caption>{text(caption)}</caption>'
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{text(caption)}"><table>'
+        f"<caption>{text(caption)}</caption>"
         f"<thead><tr>{head_row}</tr></thead><tbody>{body}</tbody></table></div>"
     )
 
@@ -264,8 +271,10 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str
 
 RECORD = (
     '<svg viewBox="0 0 40 40" aria-hidden="true"><circle cx="20" cy="20" r="19" fill="var(--tone-ink)"/>'
-    '<g fill="none" stroke="var(--tone-paper)" stroke-opacity=".35"><circle cx="20" cy="20" r="15.5"/><circle cx="20" cy="20" r="12.5"/></g>'
-    '<circle cx="20" cy="20" r="8" fill="var(--tone-accent)"/><circle cx="20" cy="20" r="1.8" fill="var(--tone-paper)"/></svg>'
+    '<g fill="none" stroke="var(--tone-paper)" stroke-opacity=".35"><circle cx="20" cy="20" '
+    'r="15.5"/><circle cx="20" cy="20" r="12.5"/></g>'
+    '<circle cx="20" cy="20" r="8" fill="var(--tone-accent)"/><circle cx="20" cy="20" r="1.8" '
+    'fill="var(--tone-paper)"/></svg>'
 )
 
 

@@ -1,4 +1,5 @@
-"""Larger pieces of the pages: persona cards, playlist sleeves and track lists, the year in review, account and import tables."""
+"""Larger pieces of the pages: persona cards, playlist sleeves and track lists, the year in review, account and
+import tables."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ def colophon(view: View) -> str:
     state = listening_data.data_state()
     checked = f" Last checked {look.moment(state['last_checked_at'], view.time_zone)}." if state else ""
     return (
-        f'<footer class="colophon">Data of {look.text(view.listener["display_name"])} up to {look.day(view.listener["as_of"])}.'
+        f'<footer class="colophon">Data of {look.text(view.listener["display_name"])} up to '
+        f"{look.day(view.listener['as_of'])}."
         f"{checked} Times are local, {look.text(view.time_zone)}.</footer>"
     )
 
@@ -43,6 +45,12 @@ def next_milestone(view: View) -> str:
             else ""
         )
     return f'<p class="quiet small" style="margin-top:.8rem">Next: {look.count(target)} plays{when}.</p>'
+
+
+def signed(change: int) -> str:
+    """A change with its sign, coloured by direction."""
+    sign, tone = ("+", "up") if change > 0 else ("−", "down")
+    return f'<span class="{tone}">{sign}{abs(change):,}</span>'
 
 
 # Trends -------------------------------------------------------------------------------------------------------------
@@ -85,9 +93,11 @@ def year_in_review(view: View, year: pd.Series) -> str:
     )
     is_open = " open" if number == last.year else ""
     return (
-        f'<details class="year"{is_open}><summary><h3>{number}</h3><span class="quiet">{look.duration(year["ms_played"])}, '
+        f'<details class="year"{is_open}><summary><h3>{number}</h3><span '
+        f'class="quiet">{look.duration(year["ms_played"])}, '
         f"{look.count(year['plays'])} plays on {look.count(year['active_days'])} days</span></summary>{figures}"
-        f'<div class="cards" style="--min:16rem;margin-top:1rem">{"".join(top_three(kind) for kind in tops)}</div></details>'
+        f'<div class="cards" '
+        f'style="--min:16rem;margin-top:1rem">{"".join(top_three(kind) for kind in tops)}</div></details>'
     )
 
 
@@ -99,7 +109,8 @@ def model_note(model: dict[str, Any]) -> str:
         return ""
     quality = f", silhouette {model['silhouette']:.2f}" if model["silhouette"] is not None else ""
     return (
-        f"{model['k']} groups found in {look.count(model['training_sessions'])} sessions from {look.day(model['trained_from'])} "
+        f"{model['k']} groups found in {look.count(model['training_sessions'])} sessions from "
+        f"{look.day(model['trained_from'])} "
         f"to {look.day(model['trained_to'])}{quality}"
     )
 
@@ -114,15 +125,20 @@ def persona_card(persona: pd.Series, colour: str) -> str:
         else f"{abs(change) * 100:.0f} points {'more' if change > 0 else 'less'} than overall"
     )
     renamed = (
-        f'<p class="small quiet">Called “{look.text(persona["previous_label"])}” before {look.day(persona["labelled_on"])}.</p>'
+        (
+            f'<p class="small quiet">Called “{look.text(persona["previous_label"])}” before '
+            f"{look.day(persona['labelled_on'])}.</p>"
+        )
         if persona["previous_label"] and persona["previous_label"] != persona["label"]
         else ""
     )
     return (
         f'<article class="card persona" style="--dot:{colour}"><header><h3>{look.text(persona["label"])}</h3></header>'
         f"<p>{look.text(persona['description'])}</p>"
-        f'<div class="share"><div><b>{look.percent(persona["share_of_time"])}</b><span class="small quiet">of listening time</span></div>'
-        f'<div><b>{look.percent(persona["recent_share_of_time"])}</b><span class="small quiet">lately, {trend}</span></div>'
+        f'<div class="share"><div><b>{look.percent(persona["share_of_time"])}</b><span class="small '
+        f'quiet">of listening time</span></div>'
+        f'<div><b>{look.percent(persona["recent_share_of_time"])}</b><span class="small quiet">lately, '
+        f"{trend}</span></div>"
         f'<div><b>{look.count(persona["sessions"])}</b><span class="small quiet">sessions</span></div></div>'
         f'<div class="chips">{traits}</div>'
         f'<details><summary>Why this name</summary><p class="small">{look.text(persona["explanation"])}</p>'
@@ -153,9 +169,12 @@ def _amount(value: Any) -> str:
 def typical_session(session: pd.Series, label: str, colour: str) -> str:
     tracks = "".join(f"<li>{look.text(track)}</li>" for track in session["first_tracks"] or [])
     return (
-        f'<div class="typical" style="--dot:{colour}"><p><span class="dot" aria-hidden="true"></span><strong>{look.text(label)}</strong></p>'
-        f'<p class="small quiet">{session["local_started_at"]:%A %-d %B %Y, %H:%M}: {look.duration(session["length_ms"])}, '
-        f"{look.count(session['plays'])} plays, {look.count(session['unique_artists'])} artists</p><ul>{tracks}</ul></div>"
+        f'<div class="typical" style="--dot:{colour}"><p><span class="dot" aria-hidden="true"></span>'
+        f"<strong>{look.text(label)}</strong></p>"
+        f'<p class="small quiet">{session["local_started_at"]:%A %-d %B %Y, %H:%M}: '
+        f"{look.duration(session['length_ms'])}, "
+        f"{look.count(session['plays'])} plays, {look.count(session['unique_artists'])} artists</p>"
+        f"<ul>{tracks}</ul></div>"
     )
 
 
@@ -253,15 +272,20 @@ def sleeve(playlist: pd.Series, tracks: pd.DataFrame, buttons: list[str]) -> str
     on_spotify = ""
     if playlist["spotify_playlist_id"]:
         address = f"https://open.spotify.com/playlist/{look.text(playlist['spotify_playlist_id'])}"
-        on_spotify = f'<a class="unframed-only" href="{address}" target="_blank" rel="noopener">Open in Spotify</a><code class="framed-only">{address}</code>'
+        on_spotify = (
+            f'<a class="unframed-only" href="{address}" target="_blank" rel="noopener">Open in '
+            f'Spotify</a><code class="framed-only">{address}</code>'
+        )
     cover = drawings.cover(playlist["playlist_id"], colour, label=f"Cover of {playlist['name']}")
     status = look.tag("on Spotify", "good") if playlist["published_status"] == "published" else ""
     return (
         '<section class="block"><div class="sleeve"><div class="cover">'
         f"{cover}</div><div>"
-        f'<p class="quiet">Playlist for {look.text(playlist["persona"] or "a persona")} {status}</p><h2 class="big">{look.text(playlist["name"])}</h2>'
+        f'<p class="quiet">Playlist for {look.text(playlist["persona"] or "a persona")} {status}</p><h2 '
+        f'class="big">{look.text(playlist["name"])}</h2>'
         f"<p>{look.text(playlist['description'])}</p>"
-        f'<p class="quiet small">{look.count(playlist["tracks"])} tracks, {look.duration(playlist["ms_total"])}, made {look.day(playlist["as_of"])}</p>'
+        f'<p class="quiet small">{look.count(playlist["tracks"])} tracks, '
+        f"{look.duration(playlist['ms_total'])}, made {look.day(playlist['as_of'])}</p>"
         f'<div class="actions">{"".join(buttons)}{on_spotify}</div></div></div></section>'
     )
 
@@ -281,10 +305,14 @@ def track_list(tracks: pd.DataFrame) -> str:
         address = spotify_address(row.track_id)
         name = look.text(row.track_name)
         title = (
-            f'<a class="unframed-only" href="{look.text(address)}" target="_blank" rel="noopener" title="Open in Spotify">{name}</a><span class="framed-only">{name}</span>'
+            (
+                f'<a class="unframed-only" href="{look.text(address)}" target="_blank" rel="noopener" '
+                f'title="Open in Spotify">{name}</a><span class="framed-only">{name}</span>'
+            )
             if address
             else name
         )
+        by = f"{row.artist_name} · {row.album_name}" if row.album_name else row.artist_name
         parts = {column: float(getattr(row, column)) for column in SCORE_PARTS}
         words = ", ".join(f"{SCORE_PARTS[column][0]} {value:.2f}" for column, value in parts.items())
         bar = "".join(
@@ -293,9 +321,11 @@ def track_list(tracks: pd.DataFrame) -> str:
         )
         items.append(
             f'<li class="track"><span class="rank">{row.position}</span>'
-            f'<span class="name">{title}<span class="by">{look.text(row.artist_name)}{" · " + look.text(row.album_name) if row.album_name else ""}</span></span>'
+            f'<span class="name">{title}<span '
+            f'class="by">{look.text(by)}</span></span>'
             f'<span class="reason">{look.text(row.reason)} {look.tag(row.kind)}</span>'
-            f'<span class="score"><span class="parts" role="img" aria-label="Score {row.score:.2f}: {words}" title="{words}">{bar}</span>'
+            f'<span class="score"><span class="parts" role="img" aria-label="Score {row.score:.2f}: {words}" '
+            f'title="{words}">{bar}</span>'
             f'<span class="small quiet">score {row.score:.2f}</span></span>'
             f'<span class="number quiet">{look.clock_length(row.duration_ms)}</span></li>'
         )
@@ -313,7 +343,10 @@ def playlist_changes(tracks: pd.DataFrame, before: pd.DataFrame | None, before_o
         if rows.empty:
             return look.empty(nothing)
         markup = "".join(
-            f'<li><strong>{look.text(row.track_name)}</strong> <span class="quiet">{look.text(row.artist_name)}</span></li>'
+            (
+                f"<li><strong>{look.text(row.track_name)}</strong> <span "
+                f'class="quiet">{look.text(row.artist_name)}</span></li>'
+            )
             for row in rows.itertuples()
         )
         return f'<ul class="plain">{markup}</ul>'

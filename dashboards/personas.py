@@ -53,7 +53,10 @@ def _(view):
         )
         if len(people)
         else look.notice(
-            "No personas yet: they need enough sessions to cluster. They appear after the first runs with a longer history.",
+            (
+                "No personas yet: they need enough sessions to cluster. They appear after the first runs with a "
+                "longer history."
+            ),
             tone="",
         )
     )

@@ -41,7 +41,8 @@ def _(view):
         _message = look.notice("No scan has run yet.", tone="warn")
     elif _state["failed_checks"]:
         _message = look.notice(
-            f"<strong>{look.count(_state['failed_checks'])} checks failed</strong> in the newest run ({look.moment(_state['last_checked_at'], _zone)}). "
+            f"<strong>{look.count(_state['failed_checks'])} checks failed</strong> in the newest run "
+            f"({look.moment(_state['last_checked_at'], _zone)}). "
             f"Last good data: <strong>{look.moment(_state['last_good_at'], _zone)}</strong>.",
             tone="bad",
         )
@@ -95,7 +96,10 @@ def _(view):
             look.card(
                 "Check history",
                 drawings.check_history(listening_data.check_history()),
-                note="Newest 30 runs, the newest on the right; ● passed, ▲ warned, ✕ failed. Point at a mark for its value",
+                note=(
+                    "Newest 30 runs, the newest on the right; ● passed, ▲ warned, ✕ failed. Point at a mark "
+                    "for its value"
+                ),
             ),
         )
     )

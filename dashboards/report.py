@@ -1,4 +1,5 @@
-"""Write the dashboards as HTML files: python -m dashboards.report [--listener ada] [--period 365d] [--folder .local/report].
+"""Write the dashboards as HTML files: python -m dashboards.report [--listener ada] [--period 365d] [--folder
+.local/report].
 
 One file a page, without scripts: charts are SVG, so the files open anywhere, offline too, and print well.
 """
@@ -20,7 +21,8 @@ TEMPLATE = """<!doctype html>
 
 
 def write_report(folder: Path) -> list[Path]:
-    """Run every page and write what it shows. Which listener and period: the process's --listener and --period arguments."""
+    """Run every page and write what it shows. Which listener and period: the process's --listener and --period
+    arguments."""
     folder.mkdir(parents=True, exist_ok=True)
     token = look.WRITING_FILES.set(True)
     try:

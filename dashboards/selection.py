@@ -15,7 +15,8 @@ CUSTOM = "custom"
 
 
 def read_address() -> Any:
-    """The address' parameters; without a browser, those of the command line (`marimo export html … -- --listener ada`)."""
+    """The address' parameters; without a browser, those of the command line (`marimo export html … -- --listener
+    ada`)."""
     address = mo.query_params()
     if not address.to_dict():
         for name in ("listener", "period", "by", "playlist"):
@@ -120,7 +121,8 @@ def range_choice(address: Any, user_id: str | None) -> mo.ui.date_range:
 
 
 def view(address: Any, user_id: str | None, period: str, days: tuple[dt.date, dt.date]) -> View | None:
-    """The view that the controls' values describe, with notices about what the address asked in vain; None without listeners."""
+    """The view that the controls' values describe, with notices about what the address asked in vain; None without
+    listeners."""
     if user_id is None:
         return None
     person = listening_data.listener(user_id)
@@ -150,11 +152,15 @@ def top_of_page(page: str, chosen: View | None, controls: list[object]) -> mo.Ht
             look.topbar(page, {}),
             look.masthead(title, about, []),
             look.notice(
-                "No listeners yet. Authorize a Spotify account or put an export into the export folder, then run the DAG."
+                "No listeners yet. Authorize a Spotify account or put an export into the export folder, then "
+                "run the DAG."
             ),
         )
     person = chosen.listener
-    lead = f"{look.text(about)}. {look.text(chosen.period.label)}: {look.day(chosen.period.start)} to {look.day(chosen.period.end)}, local time ({look.text(chosen.time_zone)})."
+    lead = (
+        f"{look.text(about)}. {look.text(chosen.period.label)}: {look.day(chosen.period.start)} to "
+        f"{look.day(chosen.period.end)}, local time ({look.text(chosen.time_zone)})."
+    )
     notices = [look.notice(look.text(message), tone="warn") for message in chosen.notices]
     if page != "quality":
         notices += _data_notices(chosen)
@@ -172,13 +178,17 @@ def _data_notices(chosen: View) -> list[str]:
     state = listening_data.data_state()
     if state and state["failed_checks"]:
         good = (
-            f"What you see was last found good on <strong>{look.moment(state['last_good_at'], chosen.time_zone)}</strong>."
+            (
+                f"What you see was last found good on "
+                f"<strong>{look.moment(state['last_good_at'], chosen.time_zone)}</strong>."
+            )
             if state["last_good_at"] is not None
             else "No run has passed all checks yet."
         )
         notices.append(
             look.notice(
-                f"<strong>The newest run failed {look.count(state['failed_checks'])} of its checks</strong>, so nothing new was published. "
+                f"<strong>The newest run failed {look.count(state['failed_checks'])} of its checks</strong>, "
+                f"so nothing new was published. "
                 f'{good} <a href="{look.text(look.address("quality", **chosen.parameters))}">See which</a>.',
                 tone="bad",
             )
@@ -192,7 +202,8 @@ def _data_notices(chosen: View) -> list[str]:
     elif chosen.listener["plays"] < 100:
         notices.append(
             look.notice(
-                f"Only {look.count(chosen.listener['plays'])} plays so far: enough to look at, too few for averages and personas to mean much. "
+                f"Only {look.count(chosen.listener['plays'])} plays so far: enough to look at, too few for "
+                f"averages and personas to mean much. "
                 "An Extended Streaming History export fills in the years before."
             )
         )

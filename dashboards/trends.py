@@ -124,7 +124,7 @@ def _(granularity, view):
             look.text(row.artist_name),
             look.count(row.plays),
             look.count(row.previous_plays),
-            f'<span class="{"up" if row.change > 0 else "down"}">{"+" if row.change > 0 else "−"}{abs(row.change):,}</span>',
+            panels.signed(row.change),
         )
         for row in _movers.itertuples()
     ]

@@ -26,7 +26,8 @@ YEARS = 10
 REPEATS = 5
 CHROMIUM_FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 
-# Published tables of a listener, straight from the size: heavy-tailed tracks (a power of a uniform number) of 10 tracks an
+# Published tables of a listener, straight from the size: heavy-tailed tracks (a power of a uniform number) of 10
+# tracks an
 # album and 30 an artist, sessions of 14 plays, the same number of years whatever the size.
 LIFE = """
 create temp table plays as
@@ -37,20 +38,26 @@ select
 from generate_series(1, %(plays)s) id;
 insert into listeners (user_id, display_name) values (%(user_id)s, %(user_id)s);
 insert into analytics.track_days
-select %(user_id)s, local_date, 'T' || lpad(track::text, 21, '0'), count(*), count(*) / 9, count(*) * 200000, min(local_date), max(local_date)
+select %(user_id)s, local_date, 'T' || lpad(track::text, 21, '0'), count(*), count(*) / 9, count(*) * 200000,
+    min(local_date), max(local_date)
 from plays group by local_date, track;
 insert into analytics.artist_days
-select %(user_id)s, local_date, 'Artist ' || track / 30, count(*), count(*) / 9, count(*) * 200000, min(local_date), max(local_date)
+select %(user_id)s, local_date, 'Artist ' || track / 30, count(*), count(*) / 9, count(*) * 200000,
+    min(local_date), max(local_date)
 from plays group by local_date, track / 30;
 insert into analytics.album_days
-select %(user_id)s, local_date, 'Artist ' || track / 30, 'Album ' || track / 10, count(*), count(*) / 9, count(*) * 200000, min(local_date), max(local_date)
+select %(user_id)s, local_date, 'Artist ' || track / 30, 'Album ' || track / 10, count(*), count(*) / 9,
+    count(*) * 200000, min(local_date), max(local_date)
 from plays group by local_date, track / 30, track / 10;
 insert into analytics.track_totals
-select user_id, track_id, 'Track ' || track_id, 'Artist ' || right(track_id, 21)::bigint / 30, 'Album ' || right(track_id, 21)::bigint / 10,
-    sum(plays), sum(skips), count(*), sum(ms_played), min(first_played_at), max(last_played_at), min(local_date), max(local_date)
+select user_id, track_id, 'Track ' || track_id, 'Artist ' || right(track_id, 21)::bigint / 30,
+    'Album ' || right(track_id, 21)::bigint / 10,
+    sum(plays), sum(skips), count(*), sum(ms_played), min(first_played_at), max(last_played_at), min(local_date),
+        max(local_date)
 from analytics.track_days where user_id = %(user_id)s group by 1, 2;
 insert into analytics.artist_totals
-select user_id, artist_name, sum(plays), sum(skips), count(*), sum(ms_played), min(first_played_at), max(last_played_at),
+select user_id, artist_name, sum(plays), sum(skips), count(*), sum(ms_played), min(first_played_at),
+    max(last_played_at),
     min(local_date), max(local_date)
 from analytics.artist_days where user_id = %(user_id)s group by 1, 2;
 insert into analytics.album_totals
@@ -64,24 +71,30 @@ select %(user_id)s, id, 14, 13, 8, 9, 1, 2800000, 2900000 + id %% 9000000, local
     local_date + (id %% 24) * interval '1 hour', local_date
 from plays where id %% 14 = 0;
 insert into analytics.daily_trends
-select %(user_id)s, local_date, count(*), count(*) / 14 + 1, count(distinct track), count(distinct track / 30), 1, 1, count(*) / 9,
+select %(user_id)s, local_date, count(*), count(*) / 14 + 1, count(distinct track), count(distinct track / 30), 1,
+    1, count(*) / 9,
     count(*) * 200000, 2.5, 1, 1, 1, 1, row_number() over (order by local_date)
 from plays group by local_date;
 insert into ml.session_clusters
 select %(user_id)s, session_id, local_date, 1, session_id %% 5, session_id %% 5, 0.5
 from analytics.listening_sessions where user_id = %(user_id)s;
-insert into ml.session_features (user_id, session_id, local_date, plays, minutes, unique_artists, unique_tracks, artist_entropy,
-    repeat_rate, discovery_rate, skip_rate, shuffle_rate, album_run_rate, start_hour, start_hour_sin, start_hour_cos, is_weekend,
+insert into ml.session_features (user_id, session_id, local_date, plays, minutes, unique_artists, unique_tracks,
+    artist_entropy,
+    repeat_rate, discovery_rate, skip_rate, shuffle_rate, album_run_rate, start_hour, start_hour_sin,
+        start_hour_cos, is_weekend,
     audio_coverage)
-select user_id, session_id, local_date, 14, 46, 8, 13, 2, random(), random(), random(), random(), random(), session_id %% 24, random(),
+select user_id, session_id, local_date, 14, 46, 8, 13, 2, random(), random(), random(), random(), random(),
+    session_id %% 24, random(),
     random(), 0, 0
 from analytics.listening_sessions where user_id = %(user_id)s;
 insert into ml.personas
 select %(user_id)s, persona, 'Persona ' || persona, 'd', 'e', '[]', true, 1, 0.2, 0.2, 0.2, 1, %(as_of)s, null, 'r'
 from generate_series(0, 4) persona;
 insert into analytics.analytics_user_metrics
-select %(user_id)s, %(as_of)s, sum(plays), sum(sessions), count(*), (select count(*) from analytics.track_totals where user_id = %(user_id)s),
-    (select count(*) from analytics.artist_totals where user_id = %(user_id)s), sum(skips), 9, 99, sum(ms_played), 1, 1, 2.5, 1,
+select %(user_id)s, %(as_of)s, sum(plays), sum(sessions), count(*),
+    (select count(*) from analytics.track_totals where user_id = %(user_id)s),
+    (select count(*) from analytics.artist_totals where user_id = %(user_id)s), sum(skips), 9, 99, sum(ms_played),
+        1, 1, 2.5, 1,
     min(local_date), max(local_date)
 from analytics.daily_trends where user_id = %(user_id)s;
 drop table plays;
@@ -183,7 +196,8 @@ def site(dsn: str) -> Iterator[str]:
 
 
 def page_seconds(address: str, user_ids: list[str]) -> dict[str, float]:
-    """Median seconds from asking for the overview of all time to its last part drawn, in a browser that has been here before."""
+    """Median seconds from asking for the overview of all time to its last part drawn, in a browser that has been
+    here before."""
     from playwright.sync_api import sync_playwright
 
     taken: dict[str, list[float]] = {user_id: [] for user_id in user_ids}

@@ -1,6 +1,7 @@
 """Plausible published tables for the dashboards' tests, without the pipeline: four invented listeners, deterministic.
 
-ada has long history and everything; bea less, with a gap and a failed import; carl no audio features; dora 12 plays and no
+ada has long history and everything; bea less, with a gap and a failed import; carl no audio features; dora 12 plays
+and no
 personas. Aggregates are derived from the generated plays in SQL, so that pages can be compared with the tables.
 """
 
@@ -49,11 +50,60 @@ PERSONAS = [
     ("Late-night explorer", 22.5, 1.2, 16, (40, 140), 0.5),
     ("Weekend long-player", 11, 2.0, 30, (10, 45), 0.95),
 ]
-FIRST = (
-    "Velvet Paper Silver Northern Hollow Quiet Electric Golden Distant Glass Wild Slow Crimson Lunar Salt Amber".split()
-)
-SECOND = "Harbour Foxes Meridian Gardens Signal Tigers Orchard Static Rivers Parade Winter Saints Avenue Choir Machine".split()
-WORDS = "Light Rain Tomorrow Concrete Echo Falling Home Lantern Paper Summer Ghosts Tide Motor Honey Blue Window Ashes".split()
+FIRST = [
+    "Velvet",
+    "Paper",
+    "Silver",
+    "Northern",
+    "Hollow",
+    "Quiet",
+    "Electric",
+    "Golden",
+    "Distant",
+    "Glass",
+    "Wild",
+    "Slow",
+    "Crimson",
+    "Lunar",
+    "Salt",
+    "Amber",
+]
+SECOND = [
+    "Harbour",
+    "Foxes",
+    "Meridian",
+    "Gardens",
+    "Signal",
+    "Tigers",
+    "Orchard",
+    "Static",
+    "Rivers",
+    "Parade",
+    "Winter",
+    "Saints",
+    "Avenue",
+    "Choir",
+    "Machine",
+]
+WORDS = [
+    "Light",
+    "Rain",
+    "Tomorrow",
+    "Concrete",
+    "Echo",
+    "Falling",
+    "Home",
+    "Lantern",
+    "Paper",
+    "Summer",
+    "Ghosts",
+    "Tide",
+    "Motor",
+    "Honey",
+    "Blue",
+    "Window",
+    "Ashes",
+]
 
 
 def artist_name(number: int) -> str:
@@ -125,7 +175,10 @@ def published_life_database(socket_dir: Path, template: str, name: str) -> Itera
 def _write_listener(connection: psycopg.Connection, listener: Listener) -> None:
     user_id = listener.user_id
     connection.execute(
-        "insert into listeners (user_id, display_name, time_zone, connection_id, authorized_at) values (%s, %s, %s, %s, %s)",
+        (
+            "insert into listeners (user_id, display_name, time_zone, connection_id, authorized_at) values (%s, "
+            "%s, %s, %s, %s)"
+        ),
         [
             user_id,
             listener.display_name,
@@ -136,13 +189,18 @@ def _write_listener(connection: psycopg.Connection, listener: Listener) -> None:
     )
     plays = plays_of(listener)
     with connection.cursor().copy(
-        "copy analytics.listening_events (user_id, event_id, source, track_id, session_id, track_name, artist_name, album_name,"
-        " time_zone, ms_played, ms_played_is_estimated, skipped, shuffle, played_at, started_at, local_started_at, local_date)"
+        "copy analytics.listening_events (user_id, event_id, source, track_id, session_id, track_name, "
+        "artist_name, album_name,"
+        " time_zone, ms_played, ms_played_is_estimated, skipped, shuffle, played_at, started_at, "
+        "local_started_at, local_date)"
         " from stdin"
     ) as copy:
         for place, play in enumerate(plays.itertuples()):
             artist = artist_name(play.artist)
-            track = f"{WORDS[(play.artist + play.track * 3 + play.album) % len(WORDS)]} {WORDS[(play.artist * 5 + play.track) % len(WORDS)]}"
+            track = (
+                f"{WORDS[(play.artist + play.track * 3 + play.album) % len(WORDS)]} "
+                f"{WORDS[(play.artist * 5 + play.track) % len(WORDS)]}"
+            )
             if (play.artist, play.album, play.track) == (2, 0, 0):
                 track = HOSTILE_TRACK
             copy.write_row(
@@ -175,36 +233,42 @@ def _write_listener(connection: psycopg.Connection, listener: Listener) -> None:
 AGGREGATES = [
     """
     insert into tracks (track_id, track_name, artist_name, album_name, duration_ms, payload)
-    select distinct on (track_id) track_id, track_name, artist_name, album_name, max(ms_played) over (partition by track_id), '{}'
+    select distinct on (track_id) track_id, track_name, artist_name, album_name,
+        max(ms_played) over (partition by track_id), '{}'
     from analytics.listening_events where user_id = %(user_id)s
     on conflict do nothing
     """,
     """
     insert into analytics.listening_sessions
-    select user_id, session_id, count(*), count(distinct track_id), count(distinct artist_name), count(distinct album_name),
+    select user_id, session_id, count(*), count(distinct track_id), count(distinct artist_name),
+        count(distinct album_name),
         count(*) filter (where skipped), sum(ms_played), extract(epoch from max(played_at) - min(started_at)) * 1000,
         min(started_at), max(played_at), min(local_started_at), min(local_started_at)::date
     from analytics.listening_events where user_id = %(user_id)s group by user_id, session_id
     """,
     """
     insert into analytics.artist_days
-    select user_id, local_date, artist_name, count(*), count(*) filter (where skipped), sum(ms_played), min(played_at), max(played_at)
+    select user_id, local_date, artist_name, count(*), count(*) filter (where skipped), sum(ms_played),
+        min(played_at), max(played_at)
     from analytics.listening_events where user_id = %(user_id)s group by 1, 2, 3
     """,
     """
     insert into analytics.artist_totals
-    select user_id, artist_name, sum(plays), sum(skips), count(*), sum(ms_played), min(first_played_at), max(last_played_at),
+    select user_id, artist_name, sum(plays), sum(skips), count(*), sum(ms_played), min(first_played_at),
+        max(last_played_at),
         min(local_date), max(local_date)
     from analytics.artist_days where user_id = %(user_id)s group by 1, 2
     """,
     """
     insert into analytics.track_days
-    select user_id, local_date, track_id, count(*), count(*) filter (where skipped), sum(ms_played), min(played_at), max(played_at)
+    select user_id, local_date, track_id, count(*), count(*) filter (where skipped), sum(ms_played),
+        min(played_at), max(played_at)
     from analytics.listening_events where user_id = %(user_id)s group by 1, 2, 3
     """,
     """
     insert into analytics.track_totals
-    select d.user_id, d.track_id, n.track_name, n.artist_name, n.album_name, sum(plays), sum(skips), count(*), sum(ms_played),
+    select d.user_id, d.track_id, n.track_name, n.artist_name, n.album_name, sum(plays), sum(skips), count(*),
+        sum(ms_played),
         min(first_played_at), max(last_played_at), min(local_date), max(local_date)
     from analytics.track_days d
     join (select distinct track_id, track_name, artist_name, album_name from analytics.listening_events
@@ -235,7 +299,8 @@ AGGREGATES = [
         from analytics.listening_events where user_id = %(user_id)s
     ),
     sums as (
-        select local_date, count(*) as plays, count(distinct session_id) as sessions, count(distinct track_id) as tracks,
+        select local_date, count(*) as plays, count(distinct session_id) as sessions,
+            count(distinct track_id) as tracks,
             count(distinct artist_name) as artists, count(*) filter (where skipped) as skips, sum(ms_played) as ms
         from analytics.listening_events where user_id = %(user_id)s group by 1
     ),
@@ -244,16 +309,21 @@ AGGREGATES = [
         from analytics.artist_days d join sums s using (local_date) where user_id = %(user_id)s group by 1
     ),
     full_days as (
-        select d.local_date, coalesce(s.plays, 0) as plays, coalesce(sessions, 0) as sessions, coalesce(tracks, 0) as tracks,
-            coalesce(artists, 0) as artists, coalesce(skips, 0) as skips, coalesce(ms, 0) as ms, coalesce(nats, 0) as nats,
-            (select count(*) from analytics.track_totals t where t.user_id = %(user_id)s and t.first_local_date = d.local_date) as new_tracks,
-            (select count(*) from analytics.artist_totals t where t.user_id = %(user_id)s and t.first_local_date = d.local_date) as new_artists,
+        select d.local_date, coalesce(s.plays, 0) as plays, coalesce(sessions, 0) as sessions, coalesce(tracks,
+            0) as tracks,
+            coalesce(artists, 0) as artists, coalesce(skips, 0) as skips, coalesce(ms, 0) as ms, coalesce(nats,
+                0) as nats,
+            (select count(*) from analytics.track_totals t where t.user_id = %(user_id)s
+                and t.first_local_date = d.local_date) as new_tracks,
+            (select count(*) from analytics.artist_totals t where t.user_id = %(user_id)s
+                and t.first_local_date = d.local_date) as new_artists,
             count(*) filter (where s.plays is null) over (order by d.local_date) as breaks
         from days d left join sums s using (local_date) left join entropy using (local_date)
     )
     select %(user_id)s, local_date, plays, sessions, tracks, artists, new_tracks, new_artists, skips, ms, nats,
         avg(plays) over last_7, avg(plays) over last_28, avg(ms) over last_7, avg(ms) over last_28,
-        case when plays = 0 then 0 else count(*) filter (where plays > 0) over (partition by breaks order by local_date) end
+        case when plays = 0 then 0 else count(*) filter (where plays > 0)
+            over (partition by breaks order by local_date) end
     from full_days
     window last_7 as (order by local_date rows 6 preceding), last_28 as (order by local_date rows 27 preceding)
     """,
@@ -263,7 +333,8 @@ AGGREGATES = [
         (select count(*) from analytics.track_totals where user_id = %(user_id)s),
         (select count(*) from analytics.artist_totals where user_id = %(user_id)s),
         sum(skips), (array_agg(streak_days order by local_date desc))[1], max(streak_days), sum(ms_played),
-        sum(ms_played) filter (where local_date > %(as_of)s::date - 28), sum(plays) filter (where local_date > %(as_of)s::date - 28),
+        sum(ms_played) filter (where local_date > %(as_of)s::date - 28),
+            sum(plays) filter (where local_date > %(as_of)s::date - 28),
         avg(artist_diversity) filter (where local_date > %(as_of)s::date - 28),
         (select avg(length_ms) from analytics.listening_sessions where user_id = %(user_id)s),
         (select min(played_at) from analytics.listening_events where user_id = %(user_id)s),
@@ -273,7 +344,8 @@ AGGREGATES = [
     """
     insert into analytics.excluded_events
     select user_id, 'api', gen_random_uuid(), 'same play in the export', event_id, played_at, played_at::date
-    from analytics.listening_events where user_id = %(user_id)s and source = 'extended_history' order by event_id limit 40
+    from analytics.listening_events where user_id = %(user_id)s
+        and source = 'extended_history' order by event_id limit 40
     """,
 ]
 
@@ -329,10 +401,13 @@ def _write_ml(connection: psycopg.Connection, listener: Listener, plays: pd.Data
                 copy.write_row(cluster_row)
     connection.execute(
         """
-        insert into ml.clustering_models (user_id, version, is_current, k, seed, feature_names, center, scale, centroids, persona_ids,
-            silhouette, stability, candidates, training_sessions, trained_from, trained_to, as_of, reason, training_distance)
+        insert into ml.clustering_models (user_id, version, is_current, k, seed, feature_names, center, scale,
+            centroids, persona_ids,
+            silhouette, stability, candidates, training_sessions, trained_from, trained_to, as_of, reason,
+                training_distance)
         values (%(user_id)s, 1, true, 4, 42, array['plays', 'start_hour_sin'], '{0,0}', '{1,1}',
-            '{0,0,0,0}', '{0,1,2,3}', 0.41, 0.93, '[]', %(sessions)s, '2024-01-12', %(as_of)s, %(as_of)s, 'first model', 0.8)
+            '{0,0,0,0}', '{0,1,2,3}', 0.41, 0.93, '[]', %(sessions)s, '2024-01-12', %(as_of)s, %(as_of)s,
+                'first model', 0.8)
         """,
         {"user_id": user_id, "sessions": len(sessions), "as_of": AS_OF},
     )
@@ -486,16 +561,20 @@ def _write_health(connection: psycopg.Connection) -> None:
     connection.execute(
         """
         insert into ingestion_gaps values
-            ('bea', '2026-05-02 13:00+00', '2026-05-02 19:30+00', 'r1', '2026-05-03 04:00+00', '2026-05-20 04:00+00', 'my_spotify_data.zip'),
+            ('bea', '2026-05-02 13:00+00', '2026-05-02 19:30+00', 'r1', '2026-05-03 04:00+00',
+                '2026-05-20 04:00+00', 'my_spotify_data.zip'),
             ('bea', '2026-06-21 09:10+00', '2026-06-21 12:40+00', 'r2', '2026-06-21 13:00+00', null, null)
         """
     )
     connection.execute(
         """
-        insert into ingested_files (sha256, user_id, file_name, status, message, size_bytes, rows_read, rows_loaded, rows_already_known,
+        insert into ingested_files (sha256, user_id, file_name, status, message, size_bytes, rows_read,
+            rows_loaded, rows_already_known,
             skipped_rows, first_played_at, last_played_at, run_id, ingested_at) values
         ('a', 'ada', 'my_spotify_data.zip', 'loaded', null, 8400123, 31000, 29500, 120,
-            '{"no track name": 12, "bad timestamp": 3, "zero ms played": 1365}', '2024-01-12 10:00+00', '2026-04-01 10:00+00', 'r', '2026-04-02 04:00+00'),
-        ('b', 'bea', 'broken.zip', 'failed', 'not a zip file: ask Spotify for the export again', 812, 0, 0, 0, '{}', null, null, 'r', '2026-06-02 04:00+00')
+            '{"no track name": 12, "bad timestamp": 3, "zero ms played": 1365}', '2024-01-12 10:00+00',
+                '2026-04-01 10:00+00', 'r', '2026-04-02 04:00+00'),
+        ('b', 'bea', 'broken.zip', 'failed', 'not a zip file: ask Spotify for the export again', 812, 0, 0, 0,
+            '{}', null, null, 'r', '2026-06-02 04:00+00')
         """
     )

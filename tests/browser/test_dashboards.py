@@ -1,4 +1,5 @@
-"""The dashboards as a reader meets them, in Chromium: every page for every listener, controls, downloads, hostile addresses."""
+"""The dashboards as a reader meets them, in Chromium: every page for every listener, controls, downloads, hostile
+addresses."""
 
 from __future__ import annotations
 
@@ -84,7 +85,8 @@ def test_key_figures_are_the_tables(page, site, reader):
     open_page(page, site, "overview", listener="ada", period="2025")
     plays, ms, new_artists, days = one(
         reader,
-        "select sum(plays), sum(ms_played), sum(new_artists), count(*) filter (where plays > 0) from analytics.daily_trends"
+        "select sum(plays), sum(ms_played), sum(new_artists), count(*) filter (where plays > 0) from "
+        "analytics.daily_trends"
         " where user_id = 'ada' and local_date between '2025-01-01' and '2025-12-31'",
     )
     tracks, artists = one(
@@ -106,7 +108,8 @@ def test_ranking_and_its_moves_are_the_tables(page, site, reader):
         """
         with ranked as (
             select extract(year from local_date) as year, artist_name, count(*) as plays,
-                row_number() over (partition by extract(year from local_date) order by count(*) desc, sum(ms_played) desc) as rank
+                row_number() over (partition by extract(year from local_date) order by count(*) desc,
+                    sum(ms_played) desc) as rank
             from analytics.listening_events
             where user_id = 'ada' and local_date between '2024-01-01' and '2025-12-31'
             group by 1, 2
@@ -166,7 +169,10 @@ def test_own_range(page, site, reader):
     open_page(page, site, "overview", listener="ada", period="2026-02-01..2026-02-10")
     (plays,) = one(
         reader,
-        "select sum(plays) from analytics.daily_trends where user_id = 'ada' and local_date between '2026-02-01' and '2026-02-10'",
+        (
+            "select sum(plays) from analytics.daily_trends where user_id = 'ada' and local_date between "
+            "'2026-02-01' and '2026-02-10'"
+        ),
     )
     assert figure(page, "Plays") == f"{plays:,}"
     expect(page.get_by_label("Period", exact=True)).to_have_value("Own range …")
@@ -216,8 +222,10 @@ def test_new_listener_meets_honest_words(page, site):
 def test_failed_checks_are_announced_with_the_last_good_day(page, site, writer_dsn):
     with psycopg.connect(writer_dsn, autocommit=True) as writer:
         writer.execute(
-            "insert into qa_validation_results (run_id, scan, check_id, table_name, check_name, check_text, outcome, severity,"
-            " measured_value, message, checked_at) values ('spoilt', 'raw', 'c', 'raw_listening_events', 'missing track ids',"
+            "insert into qa_validation_results (run_id, scan, check_id, table_name, check_name, check_text, "
+            "outcome, severity,"
+            " measured_value, message, checked_at) values ('spoilt', 'raw', 'c', 'raw_listening_events', "
+            "'missing track ids',"
             " 'missing_percent < 5', 'FAIL', 'FAIL', 12.5, 'too many', '2026-07-01 05:00+00')"
         )
         try:
@@ -252,7 +260,8 @@ def test_hostile_addresses_change_nothing(page, site, reader, name):
 def test_hostile_names_are_only_text(page, site, reader):
     (listener, start) = one(
         reader,
-        "select user_id, max(local_date) from analytics.track_days join analytics.track_totals using (user_id, track_id)"
+        "select user_id, max(local_date) from analytics.track_days join analytics.track_totals using "
+        "(user_id, track_id)"
         " where track_name = %s group by user_id order by count(*) desc",
         HOSTILE_TRACK,
     )
@@ -278,7 +287,8 @@ def test_pages_fit_a_phone(page, site, name):
 
 def test_pages_work_inside_airflows_frame(page, site):
     frame = (
-        f"<iframe src='{site}/playlists/?listener=ada' sandbox='allow-scripts allow-same-origin allow-forms allow-downloads'"
+        f"<iframe src='{site}/playlists/?listener=ada' sandbox='allow-scripts allow-same-origin allow-forms "
+        f"allow-downloads'"
         " style='width:1200px;height:800px'></iframe>"
     )
     page.route("http://airflow.test/", lambda route: route.fulfill(content_type="text/html", body=frame))

@@ -85,7 +85,10 @@ def test_movers_change_as_counted():
 def test_milestone_is_the_day_the_nth_play_was_heard(reader):
     for row in listening_data.milestones("ada").itertuples():
         (day,) = reader.execute(
-            "select local_date from analytics.listening_events where user_id = 'ada' order by local_date offset %s limit 1",
+            (
+                "select local_date from analytics.listening_events where user_id = 'ada' order by local_date "
+                "offset %s limit 1"
+            ),
             [row.plays - 1],
         ).fetchone()
         assert row.local_date == day
