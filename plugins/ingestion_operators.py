@@ -7,7 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
@@ -258,7 +258,7 @@ class IngestionFailedOperator(BaseOperator):
 def _connect(postgres_conn_id: str) -> psycopg.Connection:
     from airflow.providers.postgres.hooks.postgres import PostgresHook
 
-    return PostgresHook(postgres_conn_id).get_conn()
+    return cast("psycopg.Connection", PostgresHook(postgres_conn_id).get_conn())
 
 
 def _user_ids(accounts: str | list[str]) -> list[str]:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.sdk import BaseHook
 
@@ -152,4 +152,4 @@ class SpotifyHook(BaseHook):
     def _connect(self) -> psycopg.Connection:
         from airflow.providers.postgres.hooks.postgres import PostgresHook
 
-        return PostgresHook(self.postgres_conn_id).get_conn()
+        return cast("psycopg.Connection", PostgresHook(self.postgres_conn_id).get_conn())

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import PurePosixPath
 from tempfile import TemporaryFile
-from typing import IO, TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING
 
 from include.ingestion.json_rows import BrokenFile
 
@@ -52,7 +52,7 @@ class ExportFile:
         return self.name.lower().endswith(".zip")
 
     @contextmanager
-    def open(self) -> Iterator[tuple[BinaryIO, str, int]]:
+    def open(self) -> Iterator[tuple[IO[bytes], str, int]]:
         """The content, seekable, with its sha256 and its size. A remote file is copied to a temporary one."""
         digest = sha256()
         size = 0
@@ -107,7 +107,7 @@ def list_files(exports: ObjectStoragePath) -> tuple[list[ExportFile], list[str]]
 
 @contextmanager
 def open_members(
-    file: ExportFile, content: BinaryIO, size: int
+    file: ExportFile, content: IO[bytes], size: int
 ) -> Iterator[tuple[list[Member], zipfile.ZipFile | None]]:
     """The JSON members of an export file.
 

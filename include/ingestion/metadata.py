@@ -81,10 +81,9 @@ def _track_row(track: Any) -> dict[str, Any] | None:
     """The columns of table tracks; None if it is no usable track object."""
     if not isinstance(track, dict) or track.get("is_local"):
         return None
-    album = track.get("album") if isinstance(track.get("album"), dict) else {}
-    artists = track.get("artists") if isinstance(track.get("artists"), list) else []
-    artist = artists[0] if artists and isinstance(artists[0], dict) else {}
-    isrcs = track.get("external_ids") if isinstance(track.get("external_ids"), dict) else {}
+    album, isrcs = _object(track.get("album")), _object(track.get("external_ids"))
+    artists = track.get("artists")
+    artist = _object(artists[0]) if isinstance(artists, list) and artists else {}
     duration = track.get("duration_ms")
     row = {
         "track_id": _text(track.get("id")),
@@ -115,6 +114,10 @@ def _store_artist(connection: psycopg.Connection, artist: dict[str, Any]) -> int
             "payload": Jsonb(artist),
         },
     ).rowcount
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _text(value: Any) -> str | None:

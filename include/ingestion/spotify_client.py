@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from include.ingestion.errors import (
@@ -98,8 +99,7 @@ class SpotifyClient:
         """All playlists the account owns or follows."""
         playlists: list[dict[str, Any]] = []
         while True:
-            offset = len(playlists)
-            page = self._read("playlists", lambda api, offset=offset: api.current_user_playlists(50, offset))
+            page = self._read("playlists", partial(_playlists_page, offset=len(playlists)))
             playlists += [playlist for playlist in page.get("items") or [] if playlist]
             if not page.get("next") or not page.get("items"):
                 return playlists
@@ -205,6 +205,10 @@ class SpotifyClient:
 
 class _TokenExpired(Exception):
     pass
+
+
+def _playlists_page(api: spotipy.Spotify, offset: int) -> Any:
+    return api.current_user_playlists(limit=50, offset=offset)
 
 
 def _error_body(response: requests.Response) -> tuple[str | None, str | None]:

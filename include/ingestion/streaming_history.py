@@ -139,7 +139,7 @@ class RowReader:
         item = _extended_item(row, self.is_video) if self.source == EXTENDED else _account_item(row)
         if isinstance(item, str):
             return item
-        item_type, track_id, *natural_key = item
+        item_type, track_id, natural_key = item
 
         timestamp = row.get("ts" if self.source == EXTENDED else "endTime")
         if timestamp is None:
@@ -197,7 +197,7 @@ class RowReader:
         return verdict
 
 
-def _extended_item(row: dict[str, Any], is_video: bool) -> tuple[str | None, ...] | str:
+def _extended_item(row: dict[str, Any], is_video: bool) -> tuple[str, str | None, tuple[str, ...]] | str:
     """Type, track id, and the part of the key that says what was played; or the reason why nothing was."""
     get = row.get
     uri = get("spotify_track_uri")
@@ -205,27 +205,27 @@ def _extended_item(row: dict[str, Any], is_video: bool) -> tuple[str | None, ...
         track_id = uri[len(TRACK_URI) :]
         if not (track_id.isalnum() and track_id.isascii() and len(track_id) <= LONGEST_ID):
             return "bad_track_uri"
-        return ("video", None, uri) if is_video else ("track", track_id, uri)
+        return ("video", None, (uri,)) if is_video else ("track", track_id, (uri,))
     episode = get("spotify_episode_uri") or get("episode_name")
     if episode:
-        return "episode", None, episode
+        return "episode", None, (episode,)
     chapter = get("audiobook_chapter_uri") or get("audiobook_uri") or get("audiobook_title")
     if chapter:
-        return "audiobook", None, chapter
+        return "audiobook", None, (chapter,)
     name = uri or get("master_metadata_track_name")
     if not name:
         return "nothing_played"
-    return "video" if is_video else "local", None, name, get("master_metadata_album_artist_name") or ""
+    return "video" if is_video else "local", None, (name, get("master_metadata_album_artist_name") or "")
 
 
-def _account_item(row: dict[str, Any]) -> tuple[str | None, ...] | str:
+def _account_item(row: dict[str, Any]) -> tuple[str, str | None, tuple[str, ...]] | str:
     get = row.get
     if get("trackName"):
-        return "track", None, get("artistName") or "", get("trackName")
+        return "track", None, (get("artistName") or "", row["trackName"])
     if get("episodeName"):
-        return "episode", None, get("podcastName") or "", get("episodeName")
+        return "episode", None, (get("podcastName") or "", row["episodeName"])
     if get("audiobookName") or get("chapterName"):
-        return "audiobook", None, get("audiobookName") or "", get("chapterName") or ""
+        return "audiobook", None, (get("audiobookName") or "", get("chapterName") or "")
     return "nothing_played"
 
 
