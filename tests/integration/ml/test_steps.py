@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import psycopg
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
 from include.demo.listeners import DORA, Life, build_life, invent_listener
+from include.local import postgres
 from ml.personas import PHRASES, say
 from ml.playlists import REST_DAYS
 from tests.integration.ml.staging import fill, run_steps, snapshot
 
 BORN = date(2024, 1, 1)
+MIDDLE = datetime(2024, 10, 1, tzinfo=UTC)
 NOW = datetime(2025, 3, 1, tzinfo=UTC)
 
 
@@ -23,14 +27,27 @@ def life_of(seed: int, until: datetime = NOW, busyness: float = 1.0) -> Life:
     return build_life(invent_listener(f"listener {seed}", seed, born=BORN, busyness=busyness), until=until)
 
 
+@pytest.fixture(scope="module")
+def built_template(pg_socket: Path, template_database: str) -> Iterator[str]:
+    """Two listeners with nine months who share, and one with 12 plays, all steps run: a database to copy."""
+    name = "ml_template"
+    postgres.create_database(pg_socket, name, owner="listening_owner", template=template_database)
+    with psycopg.connect(postgres.conninfo(pg_socket, name, "listening_writer")) as connection:
+        for life in (life_of(7, MIDDLE), life_of(8, MIDDLE), build_life(DORA, until=datetime(2026, 12, 1, tzinfo=UTC))):
+            fill(connection, life)
+        connection.execute("update listeners set shares_history = true where user_id like 'listener%'")
+        run_steps(connection, datetime(2026, 12, 1, tzinfo=UTC))
+    yield name
+    postgres.drop_database(pg_socket, name)
+
+
 @pytest.fixture
-def built(connection: psycopg.Connection) -> psycopg.Connection:
-    """One listener with fourteen months, one who shares with them, and one with 12 plays, all steps run."""
-    for life in (life_of(7), life_of(8), build_life(DORA, until=datetime(2026, 12, 1, tzinfo=UTC))):
-        fill(connection, life)
-    connection.execute("update listeners set shares_history = true where user_id like 'listener%'")
-    run_steps(connection, datetime(2026, 12, 1, tzinfo=UTC))
-    return connection
+def built(pg_socket: Path, built_template: str) -> Iterator[psycopg.Connection]:
+    name = f"{built_template}_copy"
+    postgres.create_database(pg_socket, name, owner="listening_owner", template=built_template)
+    with psycopg.connect(postgres.conninfo(pg_socket, name, "listening_writer")) as connection:
+        yield connection
+    postgres.drop_database(pg_socket, name)
 
 
 @pytest.mark.parametrize("seed", [301, 302, 303, 304, 305])

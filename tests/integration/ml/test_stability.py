@@ -1,0 +1,44 @@
+"""Personas stay put from one day to the next."""
+
+from datetime import UTC, date, datetime, timedelta
+
+from include.demo.listeners import build_life, invent_listener
+from ml.clustering import cluster_sessions
+from ml.personas import label_personas
+from ml.session_features import build_session_features
+from tests.integration.ml.staging import fill
+
+DAYS = 60
+
+
+def test_sessions_keep_their_persona_and_names_change_only_with_a_reason(connection):
+    """Sixty daily runs, the first with five months of listening, so that models are fitted again in between."""
+    start = datetime(2024, 6, 1, tzinfo=UTC)
+    listener = invent_listener("listener 41", 41, born=date(2024, 1, 1))
+    life = build_life(listener, until=start + timedelta(days=DAYS))
+    kept = compared = 0
+    worst = 1.0
+    personas: dict[int, int] = {}
+    names: dict[int, str] = {}
+    for day in range(DAYS + 1):
+        now = start + timedelta(days=day)
+        fill(connection, life, until=now, since=now - timedelta(days=1) if day else None)
+        for step in (build_session_features, cluster_sessions, label_personas):
+            step(connection, as_of=now)
+        found = dict(connection.execute("select session_id, persona_id from staging.session_clusters").fetchall())
+        same = [found.get(session) == persona for session, persona in personas.items()]
+        if same:
+            kept, compared = kept + sum(same), compared + len(same)
+            worst = min(worst, sum(same) / len(same))
+        named = connection.execute(
+            "select persona_id, label, previous_label, label_reason from staging.personas"
+        ).fetchall()
+        for persona_id, label, previous, reason in named:
+            if names.get(persona_id, label) != label:
+                assert previous == names[persona_id]
+                assert "no longer fits" in reason or "more is known now" in reason
+        personas, names = found, {row[0]: row[1] for row in named}
+    [(models,)] = connection.execute("select count(*) from staging.clustering_models").fetchall()
+    print(f"{kept} of {compared} kept ({kept / compared:.4f}), worst day {worst:.4f}, {models} models, names {names}")
+    assert models > 1
+    assert kept / compared >= 0.98
