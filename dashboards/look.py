@@ -1,8 +1,7 @@
 """The common look: words for numbers, cards, rankings, notices, the page's head, and the Altair theme.
 
 Everything here turns values into escaped HTML; colours are CSS custom properties of look.css, so that light and dark
-need no
-second rendering.
+need no second rendering.
 """
 
 from __future__ import annotations
@@ -33,8 +32,7 @@ WRITING_FILES: ContextVar[bool] = ContextVar("writing_files", default=False)
 PERSONA_COLOURS = [f"var(--tone-p{number})" for number in range(8)]
 
 # Runs before marimo's own scripts. The service worker would only serve public/ files, of which there are none, and
-# would sit
-# between every request and the browser's cache: it gets one that never registers.
+# would sit between every request and the browser's cache: it gets one that never registers.
 _HEAD_SCRIPT = """
 const never = new Promise(() => {});
 Object.defineProperty(Navigator.prototype, 'serviceWorker', {value: {register: () => never, ready: never}});

@@ -27,8 +27,7 @@ REPEATS = 5
 CHROMIUM_FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 
 # Published tables of a listener, straight from the size: heavy-tailed tracks (a power of a uniform number) of 10
-# tracks an
-# album and 30 an artist, sessions of 14 plays, the same number of years whatever the size.
+# tracks an album and 30 an artist, sessions of 14 plays, the same number of years whatever the size.
 LIFE = """
 create temp table plays as
 select
@@ -66,8 +65,8 @@ select user_id, artist_name, album_name, sum(plays), sum(skips), count(*), sum(m
 from analytics.album_days where user_id = %(user_id)s group by 1, 2, 3;
 insert into analytics.listening_hours
 select %(user_id)s, local_date, (id %% 24), count(*), count(*) * 200000 from plays group by local_date, id %% 24;
-insert into analytics.listening_sessions
-select %(user_id)s, id, 14, 13, 8, 9, 1, 2800000, 2900000 + id %% 9000000, local_date, local_date + interval '1 hour',
+insert into analytics.listening_sessions select %(user_id)s, id, 14, 13, 8, 9, 1, 2800000, 2900000 + id %% 9000000,
+local_date, local_date + interval '1 hour',
     local_date + (id %% 24) * interval '1 hour', local_date
 from plays where id %% 14 = 0;
 insert into analytics.daily_trends

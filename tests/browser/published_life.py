@@ -1,8 +1,7 @@
 """Plausible published tables for the dashboards' tests, without the pipeline: four invented listeners, deterministic.
 
 ada has long history and everything; bea less, with a gap and a failed import; carl no audio features; dora 12 plays
-and no
-personas. Aggregates are derived from the generated plays in SQL, so that pages can be compared with the tables.
+and no personas. Aggregates are derived from the generated plays in SQL, so that pages can be compared with the tables.
 """
 
 from __future__ import annotations
