@@ -1,4 +1,4 @@
-"""The analytics steps outside Airflow, for tests and benchmarks; statements run as SQLExecuteQueryOperator runs them."""
+"""The analytics steps outside Airflow, for tests and benchmarks; statements as SQLExecuteQueryOperator runs them."""
 
 from __future__ import annotations
 

@@ -37,8 +37,8 @@ select * from new_days except select * from old_days;
 create temp table removed on commit drop as
 select * from old_days except select * from new_days;
 
-analyze added;
-analyze removed;
+analyze added (user_id, artist_name, local_date);
+analyze removed (user_id, artist_name, local_date);
 
 delete from staging.artist_days d
 using removed r
@@ -98,7 +98,7 @@ left join lateral (
         and d.local_date between last_day.local_date - 3 and last_day.local_date
 ) l on true;
 
-analyze new_totals;
+analyze new_totals (user_id, artist_name);
 
 delete from staging.artist_totals t
 using new_totals n

@@ -203,7 +203,7 @@ left join tracks t on m.rank = 1 and t.track_id = m.track_id;
 -- A row that was on for 0 ms was not heard. It keeps its reason if it has one.
 update candidates set reason = 'no_playback' where reason is null and ms_known = 0 and not is_estimated;
 
-analyze candidates;
+analyze candidates (user_id, event_key, rank, is_api, reason, ended_at);
 
 -- Reconciliation, across sources only, one to one, nearest first (within a rule; the lower rule goes first). First account
 -- data gives way to the extended history, then the API's rows to both.
@@ -366,7 +366,7 @@ select
     (b.started_at at time zone b.time_zone)::date as local_date
 from begun b;
 
-analyze new_events;
+analyze new_events (user_id, event_id, source);
 
 -- What names mean, brought up to date by the difference between these ranges' plays as they were and as they are.
 create temp table changed_names on commit drop as

@@ -124,7 +124,7 @@ select
     b.local_date
 from begun b;
 
-analyze session_events;
+analyze session_events (user_id, event_id, session_id, local_date);
 
 update staging.listening_events e
 set session_id = s.session_id

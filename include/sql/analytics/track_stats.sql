@@ -37,8 +37,8 @@ select * from new_days except select * from old_days;
 create temp table removed on commit drop as
 select * from old_days except select * from new_days;
 
-analyze added;
-analyze removed;
+analyze added (user_id, track_id, local_date);
+analyze removed (user_id, track_id, local_date);
 
 delete from staging.track_days d
 using removed r
@@ -110,7 +110,7 @@ left join lateral (
     limit 1
 ) n on true;
 
-analyze new_totals;
+analyze new_totals (user_id, track_id);
 
 delete from staging.track_totals t
 using new_totals n

@@ -18,7 +18,13 @@ def _key(*parts: object) -> uuid.UUID:
 
 
 def extended(
-    ended_at: datetime, track: str = "a", *, ms: int | None = 200_000, artist: str | None = None, title: str | None = None, **fields
+    ended_at: datetime,
+    track: str = "a",
+    *,
+    ms: int | None = 200_000,
+    artist: str | None = None,
+    title: str | None = None,
+    **fields,
 ) -> dict:
     """A row of the Extended Streaming History. `track` is a short id; names follow from it unless given."""
     item_type = fields.pop("item_type", "track")
@@ -81,24 +87,46 @@ def account(ended_at: datetime, track: str = "a", *, ms: int = 200_000, **names)
         "played_at": minute,
         "item_type": "track",
         "track_id": None,
-        "payload": {"endTime": minute.strftime("%Y-%m-%d %H:%M"), "artistName": artist, "trackName": title, "msPlayed": ms},
+        "payload": {
+            "endTime": minute.strftime("%Y-%m-%d %H:%M"),
+            "artistName": artist,
+            "trackName": title,
+            "msPlayed": ms,
+        },
     }
 
 
-def insert(connection: psycopg.Connection, rows: list[dict], user_id: str = "ada") -> None:
+def insert(
+    connection: psycopg.Connection, rows: list[dict], user_id: str = "ada", ingested_at: str = "2026-04-01T00:00:00Z"
+) -> None:
     """Insert rows and their marks in one transaction, known rows skipped, as ingestion does."""
     with connection.transaction(), connection.cursor() as cursor:
         cursor.executemany(
-            "insert into raw_listening_events (user_id, source, event_key, played_at, item_type, track_id, payload, run_id,"
-            " ingested_at) values (%s, %s, %s, %s, %s, %s, %s, 'test', '2026-03-01T00:00:00Z') on conflict do nothing",
+            """
+            insert into raw_listening_events
+                (user_id, source, event_key, played_at, item_type, track_id, payload, run_id, ingested_at)
+            values (%s, %s, %s, %s, %s, %s, %s, 'test', %s)
+            on conflict do nothing
+            """,
+            " (user_id, source, event_key, played_at, item_type, track_id, payload, run_id, ingested_at) values (%s, %s, %s, %s, %s, %s, %s, 'test', %s) on conflict do nothing",
             [
-                (user_id, r["source"], r["event_key"], r["played_at"], r["item_type"], r["track_id"], Jsonb(r["payload"]))
+                (
+                    user_id,
+                    r["source"],
+                    r["event_key"],
+                    r["played_at"],
+                    r["item_type"],
+                    r["track_id"],
+                    Jsonb(r["payload"]),
+                    ingested_at,
+                )
                 for r in rows
             ],
         )
         days = sorted({r["played_at"].date() for r in rows})
         cursor.executemany(
-            "insert into pending_days values ('listening_events', %s, %s) on conflict do nothing", [(user_id, d) for d in days]
+            "insert into pending_days values ('listening_events', %s, %s) on conflict do nothing",
+            [(user_id, d) for d in days],
         )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pytest
-from tests.integration.analytics.raw_rows import AS_OF, BEGIN, account, api, extended, insert, minutes
 
 from include.sql.analytics import run_step, run_steps
+from tests.integration.analytics.raw_rows import AS_OF, BEGIN, account, api, extended, insert, minutes
 
 
 def build(connection, *rows):
@@ -17,11 +17,15 @@ def build(connection, *rows):
 
 def plays(connection) -> list[tuple[str, str]]:
     """(source, track) of each play, in order."""
-    return connection.execute("select source, track_id from staging.listening_events order by played_at, event_id").fetchall()
+    return connection.execute(
+        "select source, track_id from staging.listening_events order by played_at, event_id"
+    ).fetchall()
 
 
 def excluded(connection) -> list[tuple[str, str]]:
-    return connection.execute("select source, reason from staging.excluded_events order by played_at, source").fetchall()
+    return connection.execute(
+        "select source, reason from staging.excluded_events order by played_at, source"
+    ).fetchall()
 
 
 def seconds(n: float) -> timedelta:
@@ -36,7 +40,10 @@ CASES = {
     "other track, same second": ([extended(BEGIN, "a"), api(BEGIN, "b")], [API, EXPORT]),
     "replays within one source": ([extended(BEGIN), extended(BEGIN + seconds(20), ms=19_000)], [EXPORT, EXPORT]),
     "replays within the api": ([api(BEGIN), api(BEGIN + seconds(40))], [API, API]),
-    "one export row takes one api row": ([extended(BEGIN), api(BEGIN + seconds(5)), api(BEGIN + seconds(40))], [EXPORT, API]),
+    "one export row takes one api row": (
+        [extended(BEGIN), api(BEGIN + seconds(5)), api(BEGIN + seconds(40))],
+        [EXPORT, API],
+    ),
     "two replays, both known twice": (
         [extended(BEGIN), extended(BEGIN + seconds(50)), api(BEGIN + seconds(1)), api(BEGIN + seconds(49))],
         [EXPORT, EXPORT],
@@ -52,7 +59,10 @@ CASES = {
     "account data within the minute": ([extended(BEGIN + seconds(59)), account(BEGIN)], [EXPORT]),
     "account data a minute off": ([extended(BEGIN + seconds(119)), account(BEGIN)], [EXPORT]),
     "account data two minutes off": ([extended(BEGIN + seconds(120)), account(BEGIN)], [ACCOUNT, EXPORT]),
-    "account data, other case of letters": ([extended(BEGIN), account(BEGIN, title="TITLE A", artist="Artist A")], [EXPORT]),
+    "account data, other case of letters": (
+        [extended(BEGIN), account(BEGIN, title="TITLE A", artist="Artist A")],
+        [EXPORT],
+    ),
     "all three sources": ([extended(BEGIN), api(BEGIN + seconds(10)), account(BEGIN)], [EXPORT]),
     "account data over api": ([api(BEGIN + seconds(10)), account(BEGIN)], [ACCOUNT]),
     "api row at the start of the play": ([extended(BEGIN, ms=180_000), api(BEGIN - seconds(182))], [EXPORT]),
@@ -77,7 +87,9 @@ def test_a_play_counts_once(connection, case):
 
 
 def test_different_isrcs_are_different_recordings(connection):
-    connection.execute("insert into tracks (track_id, track_name, artist_name, isrc, payload) values ('a', 't', 'x', 'DE1', '{}')")
+    connection.execute(
+        "insert into tracks (track_id, track_name, artist_name, isrc, payload) values ('a', 't', 'x', 'DE1', '{}')"
+    )
     build(connection, extended(BEGIN, "a"), api(BEGIN, "b", title="title a", artist="artist a", isrc="DE2"))
     assert len(plays(connection)) == 2
 
@@ -159,7 +171,9 @@ def test_quarantine_takes_a_play_back_and_lifting_it_returns_it(connection):
 
 def test_missing_length_is_kept_and_marked_estimated(connection):
     build(connection, extended(BEGIN, ms=None))
-    assert connection.execute("select ms_played, ms_played_is_estimated from staging.listening_events").fetchall() == [(0, True)]
+    assert connection.execute("select ms_played, ms_played_is_estimated from staging.listening_events").fetchall() == [
+        (0, True)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -170,7 +184,8 @@ def test_missing_length_is_kept_and_marked_estimated(connection):
 def test_length_of_api_rows_is_estimated(connection, previous, expected_ms):
     build(connection, api(BEGIN - seconds(previous), "b"), api(BEGIN, "a", duration_ms=200_000))
     row = connection.execute(
-        "select ms_played, ms_played_is_estimated, played_at - started_at from staging.listening_events where track_id = 'a'"
+        "select ms_played, ms_played_is_estimated, played_at - started_at"
+        " from staging.listening_events where track_id = 'a'"
     ).fetchone()
     assert row == (expected_ms, True, timedelta(milliseconds=expected_ms))
 

@@ -1,0 +1,223 @@
+"""The analytics steps against a straightforward pandas pipeline, and what a day costs as the history grows."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from pathlib import Path
+
+import psycopg
+import sqlalchemy as sa
+
+from include.bench import Figure, at_least, at_most, benchmark, listening_database
+from include.local import postgres
+from include.sql.analytics import run_steps
+
+AS_OF = "2026-01-02T00:00:00+00:00"
+REBUILT_EVENTS = 1_000_000
+HISTORIES = (10_000, 1_000_000, 5_000_000)
+PLAYS_PER_LISTENER = 100_000
+PLAYS_A_DAY = 100
+DAYS_MEASURED = 5
+
+# A listener's day: from 17:00 UTC, a play every three and a half minutes, a pause of 40 minutes after every 20. Tracks
+# are drawn by a power law, 40 plays of an artist on average before the next album.
+INSERT_PLAYS = """
+    insert into raw_listening_events (user_id, source, event_key, played_at, item_type, track_id, payload, run_id)
+    select
+        user_id, 'extended_history', md5(user_id || n)::uuid, ts, 'track', 'track' || track,
+        jsonb_build_object(
+            'ts', ts, 'platform', 'android', 'ms_played', 180000 + n %% 30000, 'conn_country', 'DE',
+            'master_metadata_track_name', 'Title ' || track,
+            'master_metadata_album_artist_name', 'Artist ' || track / 40,
+            'master_metadata_album_album_name', 'Album ' || track / 10,
+            'spotify_track_uri', 'spotify:track:track' || track,
+            'reason_start', 'trackdone', 'reason_end', case when n %% 7 = 0 then 'fwdbtn' else 'trackdone' end,
+            'shuffle', n %% 3 = 0, 'skipped', n %% 7 = 0, 'offline', false, 'offline_timestamp', null,
+            'incognito_mode', false
+        ),
+        'bench'
+    from (
+        select
+            'listener' || listener as user_id,
+            n,
+            (20000 * ((hashint8(n * 7919 + listener)::bigint + 2147483648) / 4294967296.0) ^ 3)::integer as track,
+            timestamptz '2020-01-01 17:00:00Z'
+                + n / %(a_day)s * interval '1 day'
+                + n %% %(a_day)s * interval '210 seconds'
+                + n %% %(a_day)s / 20 * interval '40 minutes' as ts
+        from generate_series(%(first_listener)s::bigint, %(last_listener)s) listener,
+            generate_series(%(first_play)s::bigint, %(last_play)s) n
+    ) plays
+"""
+MARK_PLAYS = """
+    insert into pending_days (step, user_id, day)
+    select distinct 'listening_events', user_id, (played_at at time zone 'UTC')::date
+    from raw_listening_events
+    where user_id = any(%(listeners)s) and played_at >= %(since)s
+    on conflict do nothing
+"""
+
+
+def _connect(socket_dir: Path, role: str) -> psycopg.Connection:
+    conninfo = postgres.conninfo(socket_dir, postgres.LISTENING_DATABASE, role)
+    return psycopg.connect(conninfo, autocommit=True)
+
+
+def _fill(connection: psycopg.Connection, events: int) -> int:
+    """Insert and mark `events` plays of as many listeners as that takes; return plays per listener."""
+    listeners = max(1, events // PLAYS_PER_LISTENER)
+    plays = events // listeners
+    connection.execute(
+        INSERT_PLAYS,
+        {
+            "a_day": PLAYS_A_DAY,
+            "first_listener": 1,
+            "last_listener": listeners,
+            "first_play": 0,
+            "last_play": plays - 1,
+        },
+    )
+    names = [f"listener{number}" for number in range(1, listeners + 1)]
+    connection.execute(MARK_PLAYS, {"listeners": names, "since": "2000-01-01T00:00:00Z"})
+    connection.execute("insert into listeners (user_id, display_name) select unnest(%s::text[]), 'bench'", [names])
+    return plays
+
+
+@benchmark
+def rebuild_vs_pandas() -> list[Figure]:
+    """Full rebuild of analytics and sessions from raw: our steps' speed over pandas'."""
+    with listening_database() as socket_dir:
+        with _connect(socket_dir, "listening_owner") as owner:
+            _fill(owner, REBUILT_EVENTS)
+            owner.execute("vacuum analyze raw_listening_events")
+        with _connect(socket_dir, "listening_writer") as writer:
+            started = time.perf_counter()
+            run_steps(writer, as_of=AS_OF)
+            ours = time.perf_counter() - started
+        engine = sa.create_engine(
+            postgres.sqlalchemy_url(socket_dir, postgres.LISTENING_DATABASE, "listening_owner"), poolclass=sa.NullPool
+        )
+        started = time.perf_counter()
+        _rebuild_with_pandas(engine)
+        pandas_took = time.perf_counter() - started
+    return [
+        Figure("rebuild_seconds", ours, "s", "", True),
+        Figure("rebuild_pandas_seconds", pandas_took, "s", "", True),
+        at_least("rebuild_vs_pandas", pandas_took / ours, "times as fast", 3),
+    ]
+
+
+def _rebuild_with_pandas(engine: sa.Engine) -> None:
+    """The same tables as one would write them with read_sql, groupby and to_sql."""
+    import pandas as pd
+
+    raw = pd.read_sql(
+        "select user_id, event_key, source, played_at, track_id, payload from raw_listening_events", engine
+    )
+    payload = pd.DataFrame(raw.pop("payload").tolist())
+    events = pd.concat([raw, payload.drop(columns=["ts", "conn_country", "spotify_track_uri"])], axis=1).rename(
+        columns={
+            "master_metadata_track_name": "track_name",
+            "master_metadata_album_artist_name": "artist_name",
+            "master_metadata_album_album_name": "album_name",
+            "event_key": "event_id",
+            "incognito_mode": "incognito",
+        }
+    )
+    events = events.sort_values(["user_id", "played_at", "event_id"], ignore_index=True)
+    events["skipped"] |= events["reason_end"].isin(["backbtn", "fwdbtn", "endplay", "unknown"])
+    events["started_at"] = events["played_at"] - pd.to_timedelta(events["ms_played"], unit="ms")
+    events["local_started_at"] = events["started_at"].dt.tz_convert("UTC").dt.tz_localize(None)
+    events["local_date"] = events["local_started_at"].dt.date
+    silence = events["started_at"] - events.groupby("user_id")["played_at"].shift()
+    events["session_id"] = (~(silence <= pd.Timedelta(minutes=30))).cumsum()
+
+    sums = {
+        "plays": ("event_id", "size"),
+        "skips": ("skipped", "sum"),
+        "ms_played": ("ms_played", "sum"),
+        "first_played_at": ("played_at", "min"),
+        "last_played_at": ("played_at", "max"),
+    }
+    tables = {
+        "listening_events": events,
+        "listening_sessions": events.groupby(["user_id", "session_id"], as_index=False).agg(
+            **sums,
+            unique_tracks=("track_id", "nunique"),
+            unique_artists=("artist_name", "nunique"),
+            unique_albums=("album_name", "nunique"),
+            local_date=("local_date", "first"),
+        ),
+        "listening_hours": events.groupby(
+            ["user_id", "local_date", events["local_started_at"].dt.hour.rename("hour")], as_index=False
+        ).agg(plays=("event_id", "size"), ms_played=("ms_played", "sum")),
+    }
+    for noun, key in (("artist", ["artist_name"]), ("track", ["track_id"]), ("album", ["artist_name", "album_name"])):
+        tables[f"{noun}_days"] = events.groupby(["user_id", "local_date", *key], as_index=False).agg(**sums)
+        totals = events.groupby(["user_id", *key], as_index=False).agg(
+            **sums, first_local_date=("local_date", "min"), last_local_date=("local_date", "max")
+        )
+        totals["rank"] = totals.groupby("user_id")["plays"].rank(ascending=False, method="min")
+        tables[f"{noun}_totals"] = totals
+    daily = events.groupby(["user_id", "local_date"], as_index=False).agg(
+        **sums, unique_tracks=("track_id", "nunique"), unique_artists=("artist_name", "nunique")
+    )
+    for noun in ("artist", "track"):
+        discovered = tables[f"{noun}_totals"].groupby(["user_id", "first_local_date"]).size().rename(f"new_{noun}s")
+        daily = daily.merge(discovered, left_on=["user_id", "local_date"], right_index=True, how="left")
+    by_day = daily.set_index(pd.to_datetime(daily["local_date"])).groupby("user_id")
+    for measure in ("plays", "ms_played"):
+        for days in (7, 28):
+            daily[f"{measure}_{days}d_avg"] = (by_day[measure].rolling(f"{days}D").sum() / days).to_numpy()
+    tables["daily_trends"] = daily
+    tables["analytics_user_metrics"] = daily.groupby("user_id", as_index=False).agg(
+        plays=("plays", "sum"), ms_played=("ms_played", "sum"), active_days=("local_date", "size")
+    )
+    with engine.begin() as connection:
+        connection.execute(sa.text("create schema with_pandas"))
+    for name, table in tables.items():
+        table.to_sql(name, engine, schema="with_pandas", index=False, chunksize=10_000)
+
+
+@benchmark
+def daily_cost_growth() -> list[Figure]:
+    """Seconds that a daily run with 100 new plays spends in analytics and publishing, by length of the history."""
+    seconds = {events: _daily_seconds(events) for events in HISTORIES}
+    figures = [Figure(f"daily_seconds_{events}", taken, "s", "", True) for events, taken in seconds.items()]
+    growth = seconds[HISTORIES[-1]] / seconds[HISTORIES[0]]
+    return [*figures, at_most("daily_cost_growth", growth, "times", 1.5)]
+
+
+def _daily_seconds(events: int) -> float:
+    """Median over some days, each adding a day of one listener's plays to a history of `events`."""
+    with listening_database() as socket_dir, _connect(socket_dir, "listening_owner") as owner:
+        plays = _fill(owner, events)
+        owner.execute("vacuum analyze raw_listening_events")
+        with _connect(socket_dir, "listening_writer") as writer:
+            run_steps(writer, as_of=AS_OF)
+            writer.execute("select * from staging.publish()")
+            owner.execute("vacuum analyze")
+            taken = []
+            for day in range(DAYS_MEASURED):
+                writer.execute(
+                    INSERT_PLAYS,
+                    {
+                        "a_day": PLAYS_A_DAY,
+                        "first_listener": 1,
+                        "last_listener": 1,
+                        "first_play": plays + day * PLAYS_A_DAY,
+                        "last_play": plays + (day + 1) * PLAYS_A_DAY - 1,
+                    },
+                )
+                writer.execute(
+                    "insert into pending_days select distinct 'listening_events', user_id,"
+                    " (played_at at time zone 'UTC')::date from (select user_id, played_at from raw_listening_events"
+                    " where user_id = 'listener1' order by played_at desc limit %s) newest on conflict do nothing",
+                    [PLAYS_A_DAY],
+                )
+                started = time.perf_counter()
+                run_steps(writer, as_of=AS_OF)
+                writer.execute("select * from staging.publish()")
+                taken.append(time.perf_counter() - started)
+    return statistics.median(taken)

@@ -1,0 +1,76 @@
+"""Readers see what a passing scan has seen, also when two runs work in staging at once."""
+
+from __future__ import annotations
+
+import psycopg
+import pytest
+
+from include.sql.analytics import run_step, run_steps
+from tests.integration.analytics.raw_rows import AS_OF, BEGIN, extended, insert, minutes
+
+LAYERS = ("raw", "analytics", "ml")
+
+
+def scan(connection, layer: str) -> None:
+    (seen,) = connection.execute("select staging.begin_scan(%s)", [layer]).fetchone()
+    connection.execute("select staging.pass_scan(%s, %s, 'test')", [layer, seen])
+
+
+def publish(connection) -> int:
+    connection.execute("select * from staging.publish_scanned()")
+    return connection.execute("select count(*) from analytics.listening_events").fetchone()[0]
+
+
+def test_what_passed_is_published(connection):
+    insert(connection, [extended(BEGIN)])
+    scan(connection, "raw")
+    run_steps(connection, as_of=AS_OF)
+    scan(connection, "analytics")
+    assert publish(connection) == 1
+
+
+@pytest.mark.parametrize("skipped", ["raw", "analytics"])
+def test_what_no_scan_passed_is_not_published(connection, skipped):
+    insert(connection, [extended(BEGIN)])
+    if skipped != "raw":
+        scan(connection, "raw")
+    run_steps(connection, as_of=AS_OF)
+    if skipped != "analytics":
+        scan(connection, "analytics")
+    with pytest.raises(psycopg.errors.RaiseException, match=f"Nothing published: {skipped} changed"):
+        publish(connection)
+    assert connection.execute("select count(*) from analytics.listening_events").fetchone() == (0,)
+
+
+def test_a_run_does_not_publish_what_another_run_built_after_its_scan(connection):
+    insert(connection, [extended(BEGIN)])
+    scan(connection, "raw")
+    run_steps(connection, as_of=AS_OF)
+    scan(connection, "analytics")
+    # another run, between this one's scan and its publishing
+    insert(connection, [extended(BEGIN + minutes(10), "b")])
+    scan(connection, "raw")
+    run_steps(connection, as_of=AS_OF)
+    with pytest.raises(psycopg.errors.RaiseException, match="analytics changed"):
+        publish(connection)
+    scan(connection, "analytics")
+    assert publish(connection) == 2
+
+
+def test_a_run_does_not_publish_raw_rows_that_another_run_brought_unscanned(connection):
+    insert(connection, [extended(BEGIN)])
+    scan(connection, "raw")
+    insert(connection, [extended(BEGIN + minutes(10), "b")])
+    run_steps(connection, as_of=AS_OF)
+    scan(connection, "analytics")
+    with pytest.raises(psycopg.errors.RaiseException, match="raw changed"):
+        publish(connection)
+
+
+def test_a_step_waits_for_whoever_is_marking(connection, writer_conninfo):
+    """Else it could take a mark whose rows it does not see, and the rows would never be built."""
+    with psycopg.connect(writer_conninfo) as ingesting:
+        ingesting.execute("insert into pending_days values ('listening_events', 'ada', '2026-01-05')")
+        connection.execute("set lock_timeout = '300ms'")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            run_step(connection, "listening_events", as_of=AS_OF)
