@@ -97,7 +97,9 @@ DASHBOARDS = Asset(uri="marimo://dashboards", name="dashboards")
     dag_display_name="Spotify listening",
     description="Plays in, personas and explainable playlists out",
     doc_md=__doc__,
-    schedule=AssetOrTimeSchedule(timetable=CronDataIntervalTimetable("0 4 * * *", timezone="UTC"), assets=[SPOTIFY_WINDOW]),
+    schedule=AssetOrTimeSchedule(
+        timetable=CronDataIntervalTimetable("0 4 * * *", timezone="UTC"), assets=[SPOTIFY_WINDOW]
+    ),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
@@ -117,13 +119,28 @@ DASHBOARDS = Asset(uri="marimo://dashboards", name="dashboards")
             title="Mode",
             description="incremental: ask Spotify, import new exports, build what changed. replay: build the days from start to end again from raw.",
         ),
-        "start": Param(None, type=["null", "string"], format="date-time", title="Replay from", description="Only for replay."),
-        "end": Param(None, type=["null", "string"], format="date-time", title="Replay until", description="Only for replay; exclusive."),
+        "start": Param(
+            None, type=["null", "string"], format="date-time", title="Replay from", description="Only for replay."
+        ),
+        "end": Param(
+            None,
+            type=["null", "string"],
+            format="date-time",
+            title="Replay until",
+            description="Only for replay; exclusive.",
+        ),
         "accounts": Param(
-            [], type="array", items={"type": "string"}, title="Accounts", description="Listeners to ask Spotify for, by user_id. Empty: all."
+            [],
+            type="array",
+            items={"type": "string"},
+            title="Accounts",
+            description="Listeners to ask Spotify for, by user_id. Empty: all.",
         ),
         "publish": Param(
-            True, type="boolean", title="Publish playlists", description="Whether playlists may be written to Spotify, for listeners who opted in."
+            True,
+            type="boolean",
+            title="Publish playlists",
+            description="Whether playlists may be written to Spotify, for listeners who opted in.",
         ),
     },
     template_searchpath=[SQL_FOLDER],
@@ -141,7 +158,9 @@ def spotify_listening():
         )
 
     def model(task_id: str, **kwargs) -> PythonOperator:
-        return PythonOperator(task_id=task_id, python_callable=getattr(ml_tasks, task_id), op_kwargs={"as_of": AS_OF}, **kwargs)
+        return PythonOperator(
+            task_id=task_id, python_callable=getattr(ml_tasks, task_id), op_kwargs={"as_of": AS_OF}, **kwargs
+        )
 
     def scan(layer: str, **kwargs) -> SodaScanOperator:
         return SodaScanOperator(task_id=f"scan_{layer}", scan=layer, as_of=AS_OF, **kwargs)
@@ -178,8 +197,12 @@ def spotify_listening():
             as_of=AS_OF,
             outlets=[RAW_EVENTS],
         )
-    audio_features = FetchAudioFeaturesOperator(task_id="fetch_audio_features", trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS)
-    ingestion_failed = IngestionFailedOperator(task_id="ingestion_failed", trigger_rule=TriggerRule.ONE_FAILED, retries=0)
+    audio_features = FetchAudioFeaturesOperator(
+        task_id="fetch_audio_features", trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS
+    )
+    ingestion_failed = IngestionFailedOperator(
+        task_id="ingestion_failed", trigger_rule=TriggerRule.ONE_FAILED, retries=0
+    )
 
     # An account that fails does not hold the others up; ingestion_failed turns the run red at its end all the same.
     scan_raw = scan("raw", trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS, inlets=[RAW_EVENTS])
@@ -189,7 +212,8 @@ def spotify_listening():
         events = build("build_listening_events", "analytics/listening_events.sql", inlets=[RAW_EVENTS])
         sessions = build("build_sessions", "analytics/sessions.sql")
         statistics = [
-            build(noun, f"analytics/{noun}.sql") for noun in ("artist_stats", "track_stats", "album_stats", "listening_clock")
+            build(noun, f"analytics/{noun}.sql")
+            for noun in ("artist_stats", "track_stats", "album_stats", "listening_clock")
         ]
         trends = build("daily_trends", "analytics/daily_trends.sql")
         metrics = build("user_metrics", "analytics/user_metrics.sql")
@@ -215,7 +239,9 @@ def spotify_listening():
     publish_tables = SQLExecuteQueryOperator(
         task_id="publish_tables",
         conn_id="listening_db",
-        sql="select * from staging.publish()",
+        sql="select * from staging.publish_scanned()",
+        retries=10,  # refused while another run is between its steps and its scans
+        retry_delay=timedelta(minutes=1),
         outlets=[ANALYTICS, PERSONAS, PLAYLISTS, DASHBOARDS],
     )
     publish_playlists = PublishPlaylistsOperator(
