@@ -2,8 +2,8 @@
 
 All functions read the published schemas (`analytics`, `ml`) and the pipeline's health tables as `listening_reader`,
 whose connection string is in LISTENING_READER_DSN. Days are the listener's local days, `ms` are milliseconds of
-listening, `*_at` are
-UTC timestamps. Ranges include both ends.
+listening, `*_at`
+are UTC timestamps. Ranges include both ends.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ def percent(share: float | None) -> str:
 
 
 def duration(ms: float | None) -> str:
-    """Milliseconds in the units people say: '48 s', '37 min', '3 h 12 min', '1,204 h'."""
+    """Milliseconds in the units people say: '48 s', '37 min', '3 h 12 min', from a day on '63 h'."""
     if ms is None:
         return "–"
     minutes = round(ms / 60_000)
@@ -82,7 +82,7 @@ def duration(ms: float | None) -> str:
         return f"{round(ms / 1000)} s"
     if minutes < 60:
         return f"{minutes} min"
-    if minutes < 100 * 60:
+    if minutes < 24 * 60:
         return f"{minutes // 60} h {minutes % 60:02d} min"
     return f"{minutes / 60:,.0f} h"
 

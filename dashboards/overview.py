@@ -184,8 +184,14 @@ def _(view):
             ),
             note="Over the whole history, whatever the period",
         ),
-        panels.colophon(view),
     )
+    return
+
+
+@app.cell
+def _(view):
+    mo.stop(view is None)
+    look.page_part(panels.colophon(view))
     return
 
 

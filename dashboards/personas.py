@@ -143,8 +143,14 @@ def _(colours, people, view):
                 min_width="24rem",
             ),
         ),
-        panels.colophon(view),
     )
+    return
+
+
+@app.cell
+def _(view):
+    mo.stop(view is None)
+    look.page_part(panels.colophon(view))
     return
 
 

@@ -84,8 +84,14 @@ def _(chosen, made, tracks, view):
             "What changed",
             panels.playlist_changes(tracks, _before, _same.iloc[0]["as_of"] if len(_same) else None),
         ),
-        panels.colophon(view),
     )
+    return
+
+
+@app.cell
+def _(view):
+    mo.stop(view is None)
+    look.page_part(panels.colophon(view))
     return
 
 

@@ -201,8 +201,14 @@ def _(view):
             "Year in review",
             *[panels.year_in_review(view, year) for _, year in listening_data.years(view.user_id).iterrows()],
         ),
-        panels.colophon(view),
     )
+    return
+
+
+@app.cell
+def _(view):
+    mo.stop(view is None)
+    look.page_part(panels.colophon(view))
     return
 
 

@@ -19,6 +19,7 @@ from dashboards import charts, drawings, look
         (60_000, "1 min"),
         (3_599_999, "1 h 00 min"),
         (11_520_000, "3 h 12 min"),
+        (86_400_000, "24 h"),
         (360_000_000, "100 h"),
         (None, "–"),
     ],
