@@ -57,11 +57,12 @@ ONE_PLAYLIST = "playlist_id = (select min(playlist_id) from staging.playlists)"
 
 def totals(noun: str, key: str) -> dict[tuple[str, str, str], list[Spoil]]:
     one = f"{key} = (select min({key}) from staging.{noun}_totals)"
+    one_that_day = f"{key} = (select min({key}) from staging.{noun}_days where {ONE_DAY})"
     table = f"{noun}_totals"
     return {
         ("analytics", table, f"{noun}_days_unlike_plays"): [
             Spoil(f"delete from staging.{noun}_days where {ONE_DAY}", "FAIL"),
-            Spoil(f"update staging.{noun}_days set ms_played = ms_played + 1 where {ONE_DAY} and {one}", "FAIL"),
+            Spoil(f"update staging.{noun}_days set ms_played = ms_played + 1 where {ONE_DAY} and {one_that_day}", "FAIL"),
         ],
         ("analytics", table, f"{noun}_totals_unlike_days"): [
             Spoil(f"update staging.{noun}_totals set plays = plays + 1 where {one}", "FAIL"),
@@ -82,7 +83,7 @@ SPOILS: dict[tuple[str, str, str], list[Spoil]] = {
     # raw ----------------------------------------------------------------------------------------------------------
     ("raw", "raw_listening_events", "raw_rows"): [Spoil("truncate raw_listening_events", "WARN", 0)],
     ("raw", "raw_listening_events", "hours_since_last_play"): [
-        Spoil("delete from raw_listening_events where played_at > '2026-02-25T04:00:00Z'", "WARN", None)
+        Spoil("update raw_listening_events set played_at = played_at - interval '90 hours'", "WARN", None)
     ],
     ("raw", "raw_listening_events", "null_track_share"): [
         Spoil(new_rows(track_id="null"), "WARN", 1 / 40),
@@ -100,8 +101,8 @@ SPOILS: dict[tuple[str, str, str], list[Spoil]] = {
         Spoil(new_rows(2, played_at="timestamptz '2026-03-02 12:00:00Z'"), "FAIL", 2 / 40),
     ],
     ("raw", "raw_listening_events", "before_spotify_share"): [
-        Spoil(new_rows(played_at="timestamptz '1970-01-01 00:00:00Z'"), "WARN", 1 / 733),
-        Spoil(new_rows(40, played_at="timestamptz '1970-01-01 00:00:00Z'"), "FAIL", 40 / 772),
+        Spoil(new_rows(played_at="timestamptz '1970-01-01 00:00:00Z'"), "WARN", 1 / 727),
+        Spoil(new_rows(40, played_at="timestamptz '1970-01-01 00:00:00Z'"), "FAIL", 40 / 766),
     ],
     ("raw", "raw_listening_events", "impossible_length_share"): [
         Spoil(new_rows(payload="'{\"ms_played\": -1}'::jsonb"), "WARN", 1 / 40),
