@@ -36,6 +36,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import ml_tasks
 from airflow.providers.common.sql.operators.sql import SQLExecuteQueryOperator
@@ -61,13 +62,13 @@ from ingestion_operators import (
     ListAccountsOperator,
 )
 from listening_ui import PersonasLink, PlaylistsLink
-from prepare_schema import prepare_schema
+from prepare_schema import migrate_listening_db
 from publish_playlists import PublishPlaylistsOperator
 from soda_operator import QualityFailedOperator, SodaScanOperator, choose_branch
 from spotify_retry_policy import SpotifyRetryPolicy
 from window_trigger import WindowTrigger
 
-SQL_FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "include", "sql")
+SQL_FOLDER = Path(__file__).resolve().parents[1] / "include" / "sql"
 EXPORTS = os.environ.get("LISTENING_EXPORTS", "")
 SESSION_GAP_MINUTES = 30
 
@@ -143,7 +144,7 @@ DASHBOARDS = Asset(uri="marimo://dashboards", name="dashboards")
             description="Whether playlists may be written to Spotify, for listeners who opted in.",
         ),
     },
-    template_searchpath=[SQL_FOLDER],
+    template_searchpath=[str(SQL_FOLDER)],
     tags=["spotify", "listening", "soda", "kmeans"],
 )
 def spotify_listening():
@@ -172,7 +173,7 @@ def spotify_listening():
             op_kwargs={"scan_task_id": f"scan_{layer}", "on_pass": on_pass, "on_fail": f"{layer}_rejected"},
         )
 
-    schema = PythonOperator(task_id="prepare_schema", python_callable=prepare_schema)
+    prepare_schema = PythonOperator(task_id="prepare_schema", python_callable=migrate_listening_db)
 
     with TaskGroup("ingest", prefix_group_id=False, tooltip="What is new, as it came"):
         accounts = ListAccountsOperator(task_id="list_accounts", accounts="{{ params.accounts }}")
@@ -258,7 +259,7 @@ def spotify_listening():
     )
 
     ingested = [recently_played, streaming_history]
-    chain(schema, [accounts, streaming_history])
+    chain(prepare_schema, [accounts, streaming_history])
     chain(ingested, audio_features)
     chain(ingested, ingestion_failed)
     chain(ingested, scan_raw, raw_gate, Label("PASS or WARN"), events)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-def prepare_schema(postgres_conn_id: str = "listening_db_owner") -> dict[str, str | None]:
+def migrate_listening_db(postgres_conn_id: str = "listening_db_owner") -> dict[str, str | None]:
     """Migrate the listening database to the newest schema; return the revision before and after.
 
     :param postgres_conn_id: connects as the role that owns the schema; no other task uses it.

@@ -23,7 +23,9 @@ def insert_raw(connection: psycopg.Connection) -> None:
     connection.commit()
 
 
-@pytest.mark.parametrize("statement", ["update raw_listening_events set track_id = null", "delete from raw_listening_events"])
+@pytest.mark.parametrize(
+    "statement", ["update raw_listening_events set track_id = null", "delete from raw_listening_events"]
+)
 @pytest.mark.parametrize("role", ["owner", "writer"])
 def test_raw_is_append_only(owner_conninfo, connection, role, statement, request):
     insert_raw(connection)
