@@ -1,4 +1,4 @@
-"""Brings a listening database to the newest schema: every `versions/*.sql` once, in order, each in its own transaction."""
+"""Brings a listening database to the newest schema: each `versions/*.sql` once, in order, in its own transaction."""
 
 from __future__ import annotations
 
