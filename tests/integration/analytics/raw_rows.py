@@ -108,7 +108,6 @@ def insert(
             values (%s, %s, %s, %s, %s, %s, %s, 'test', %s)
             on conflict do nothing
             """,
-            " (user_id, source, event_key, played_at, item_type, track_id, payload, run_id, ingested_at) values (%s, %s, %s, %s, %s, %s, %s, 'test', %s) on conflict do nothing",
             [
                 (
                     user_id,
