@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 PIPELINE = "streaming_history"
 PROGRESS_ROWS = 250_000
+MANY_ROWS = 10_000
 CLOCKS_DIFFER = timedelta(days=1)
 COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 COPY_TRAILER = b"\xff\xff"
@@ -98,6 +99,10 @@ def import_history(
         totals["gaps_closed"] = connection.execute(
             statement("close_gaps"), {"user_ids": sorted(listeners), "closed_at": now}
         ).rowcount
+    if totals["rows_loaded"] >= MANY_ROWS:
+        # The steps that come next would plan for an empty table: autovacuum is minutes away.
+        connection.execute(statement("analyze_raw"))
+        connection.commit()
     log.info("Export folder: %s", ", ".join(f"{name} {count:,}" for name, count in sorted(totals.items())))
     return dict(totals)
 

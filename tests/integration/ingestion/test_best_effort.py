@@ -37,7 +37,7 @@ def publish(**kwargs):
 
 
 def count(connection, table, where="true"):
-    return connection.execute(f"select count(*) from {table} where {where}").fetchone()[0]  # noqa: S608
+    return connection.execute(f"select count(*) from {table} where {where}").fetchone()[0]
 
 
 def test_payloads_fill_the_catalogue_and_single_reads_the_rest(authorize, connection, simulator):

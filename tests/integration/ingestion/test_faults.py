@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from airflow.sdk.definitions.retry_policy import RetryAction
-from airflow.sdk.exceptions import AirflowSkipException
-from ingestion_operators import IngestRecentlyPlayedOperator
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from ingestion_operators import IngestionFailedOperator, IngestRecentlyPlayedOperator
 from spotify_retry_policy import SpotifyRetryPolicy
 
 from include.ingestion import spotify_client, token_store
@@ -267,6 +267,18 @@ def test_one_accounts_failure_is_its_own(simulator, authorize, connection):
     with pytest.raises(TokenDead):
         IngestRecentlyPlayedOperator(task_id="t", account=accounts[0]).execute({"run_id": "run"})
     assert IngestRecentlyPlayedOperator(task_id="t", account=accounts[1]).execute({"run_id": "run"})["plays_new"] > 0
+
+
+@pytest.mark.parametrize("run_id", ["first", "second"])
+def test_the_runs_failure_names_the_account_and_why(simulator, authorize, connection, run_id):
+    account = authorize("ada")
+    simulator.revoke("ada")
+    for each in ("first", "second"):
+        with pytest.raises(TokenDead):
+            IngestRecentlyPlayedOperator(task_id="t", account=account).execute({"run_id": each})
+        if each == run_id:
+            with pytest.raises(AirflowFailException, match=r"ada: Spotify no longer accepts .*make authorize"):
+                IngestionFailedOperator(task_id="ingestion_failed").execute({"run_id": run_id})
 
 
 def test_an_old_authorization_warns_from_the_fifth_month(simulator, authorize, connection):

@@ -1,0 +1,1 @@
+analyze raw_listening_events, heard_tracks
