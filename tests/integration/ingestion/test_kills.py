@@ -7,7 +7,9 @@ import multiprocessing
 import os
 import random
 import signal
+import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -35,6 +37,14 @@ processes.set_forkserver_preload(
         "spotipy",
     ]
 )
+
+
+@pytest.fixture(autouse=True, scope="module")
+def preloadable() -> Iterator[None]:
+    """The fork server preloads before it learns our sys.path, so the environment has to say it."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
+        yield
 
 
 def run(operator, arguments, *, kill_after=None, kill=None) -> float | None:
