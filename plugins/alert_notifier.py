@@ -16,7 +16,7 @@ HOW_TO = "Create Airflow connection {!r}, of type smtp (with extra from_email an
 
 
 class AlertNotifier(BaseNotifier):
-    """Sends a text by mail or to a webhook. What goes wrong on the way is logged, never raised.
+    """Sends a text by mail or to a webhook.
 
     The connection's type decides:
 

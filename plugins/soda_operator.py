@@ -137,11 +137,15 @@ class QualityFailedOperator(BaseOperator):
         text = "Nothing was published. Failed checks:\n" + "\n".join(lines)
         self.log.error(text)
         dag_run = context["dag_run"]
-        AlertNotifier(
+        notifier = AlertNotifier(
             subject=f"{dag_run.dag_id}: quality gate failed ({lines[0].partition(':')[0]})",
             text=f"{text}\nRun: {dag_run.run_id}",
             conn_id=self.alerts_conn_id,
-        )(context)
+        )
+        try:
+            notifier.notify(context)
+        except Exception:
+            self.log.exception("The alert could not be sent through %s", self.alerts_conn_id)
         raise AirflowFailException(text)
 
     def _failed_checks(self, context: Context) -> list[str]:

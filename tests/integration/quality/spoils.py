@@ -62,7 +62,9 @@ def totals(noun: str, key: str) -> dict[tuple[str, str, str], list[Spoil]]:
     return {
         ("analytics", table, f"{noun}_days_unlike_plays"): [
             Spoil(f"delete from staging.{noun}_days where {ONE_DAY}", "FAIL"),
-            Spoil(f"update staging.{noun}_days set ms_played = ms_played + 1 where {ONE_DAY} and {one_that_day}", "FAIL"),
+            Spoil(
+                f"update staging.{noun}_days set ms_played = ms_played + 1 where {ONE_DAY} and {one_that_day}", "FAIL"
+            ),
         ],
         ("analytics", table, f"{noun}_totals_unlike_days"): [
             Spoil(f"update staging.{noun}_totals set plays = plays + 1 where {one}", "FAIL"),
