@@ -117,7 +117,7 @@ def model_note(model: dict[str, Any]) -> str:
 
 def persona_card(persona: pd.Series, colour: str) -> str:
     """Who the persona is, why it is called so, and its part of the time."""
-    traits = "".join(f"<span class='tag'>{look.text(words)}</span>" for words in _trait_words(persona["traits"]))
+    traits = "".join(f"<span class='tag'>{look.text(words)}</span>" for words in persona["traits"]["words"])
     change = persona["recent_share_of_time"] - persona["share_of_time"]
     trend = (
         "about as much as ever"
@@ -142,28 +142,25 @@ def persona_card(persona: pd.Series, colour: str) -> str:
         f'<div><b>{look.count(persona["sessions"])}</b><span class="small quiet">sessions</span></div></div>'
         f'<div class="chips">{traits}</div>'
         f'<details><summary>Why this name</summary><p class="small">{look.text(persona["explanation"])}</p>'
-        f'<p class="small quiet">{look.text(persona["label_reason"])}</p>{renamed}</details></article>'
+        f'<p class="small quiet">{look.text(persona["label_reason"])}</p>{renamed}'
+        f"{_measures(persona['traits']['measures'])}</details></article>"
     )
 
 
-def _trait_words(traits: Any) -> list[str]:
-    """Up to four traits as words, from whatever JSON shape names and values come in."""
-    items = traits.items() if isinstance(traits, dict) else enumerate(traits or [])
-    words = []
-    for key, value in items:
-        if isinstance(value, dict):
-            name = value.get("name") or value.get("feature") or key
-            amount = value.get("text") or value.get("value")
-            words.append(f"{name} {_amount(amount)}".strip())
-        elif isinstance(key, str):
-            words.append(f"{key.replace('_', ' ')} {_amount(value)}")
-        else:
-            words.append(str(value))
-    return words[:4]
+def _measures(measures: dict[str, list[float | None]]) -> str:
+    """How the persona's sessions measure up to all of the listener's sessions."""
+    rows = [
+        (look.text(name.replace("_", " ")), *(_measure(name, value) for value in values))
+        for name, values in measures.items()
+    ]
+    return look.table(["Measure", "Here", "Overall"], rows, caption="Compared with all sessions", numbers=[1, 2])
 
 
-def _amount(value: Any) -> str:
-    return "" if value is None else f"{value:.2g}" if isinstance(value, float) else str(value)
+def _measure(name: str, value: float | None) -> str:
+    """Counts and minutes as they are, everything else is a share."""
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if name in ("minutes", "unique_artists") else look.percent(value)
 
 
 def typical_session(session: pd.Series, label: str, colour: str) -> str:

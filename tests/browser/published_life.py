@@ -414,16 +414,11 @@ def _write_ml(connection: psycopg.Connection, listener: Listener, plays: pd.Data
     recent = plays[plays["started_at"].map(lambda at: at.date() > AS_OF - dt.timedelta(days=28))]
     recent_time = recent.groupby("kind")["ms_played"].sum() / max(recent["ms_played"].sum(), 1)
     for kind, (label, hour, _, length, _, weekend) in enumerate(PERSONAS):
-        traits = [
-            {
-                "feature": "start_hour",
-                "name": "starts around",
-                "value": f"{int(hour):02d}:{int(hour % 1 * 60):02d}",
-                "z": 1.4,
-            },
-            {"feature": "plays", "name": "plays a session", "value": str(length), "z": (length - 19) / 8},
-            {"feature": "is_weekend", "name": "on weekends", "value": f"{weekend:.0%}", "z": (weekend - 0.3) / 0.4},
-        ]
+        traits = {
+            "words": [f"around {int(hour)} o'clock", "long" if length > 20 else "short"],
+            "active": True,
+            "measures": {"minutes": [length * 3.5, 60.0], "weekend": [weekend, 0.3], "skip": [0.1, None]},
+        }
         connection.execute(
             "insert into ml.personas values (%s, %s, %s, %s, %s, %s, true, %s, %s, %s, %s, 1, %s, %s, %s)",
             [
@@ -479,7 +474,7 @@ def _write_ml(connection: psycopg.Connection, listener: Listener, plays: pd.Data
                         track_name,
                         artist,
                         album,
-                        ("favourite", "rediscovery", "discovery")[position % 3],
+                        ("familiar", "rediscovered", "new")[position % 3],
                         sum(parts),
                         *parts,
                         f"Played {n} times in sessions like this one, last on {last:%-d %b %Y}.",
