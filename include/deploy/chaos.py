@@ -133,12 +133,9 @@ class Victim:
         :raises TimeoutError: none succeeded.
         """
         now = self.stack.clock.now
-        self._patiently(lambda: self.stack.simulator.set_clock(now))
         self._patiently(lambda: self.stack.airflow.unpause(DAG_ID))
         for attempt in range(1, TRIES + 1):
-            # A minute apart: two runs of one moment would share an id.
-            moment = now + timedelta(minutes=attempt - 1)
-            run_id = self._patiently(partial(self.stack.trigger, moment))
+            run_id = self._patiently(self.stack.trigger)
             if fault is not None and attempt == 1:
                 time.sleep(self.random.uniform(1, LONGEST_CALM))
                 fault(self)

@@ -1,7 +1,7 @@
-"""The demo in containers: exports, listeners and accounts, then one more simulated day.
+"""The demo in containers: `python -m include.deploy.demo exports` writes the listeners' exports, `… day` registers
+listeners and accounts and runs one more simulated day. Both run at every `docker compose --profile demo up`.
 
-`python -m include.deploy.demo` runs at every `docker compose --profile demo up`. It is the local demo's world
-(include/local/demo.py); only addresses and passwords come from elsewhere.
+It is the local demo's world (include/local/demo.py); only addresses and passwords come from elsewhere.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from include.demo.client import SimulatorClient
@@ -50,21 +50,26 @@ def run_next_day(airflow: AirflowClient, simulator: SimulatorClient, clock: Simu
     runs = airflow.runs(DAG_ID)
     if any(run["state"] not in FINISHED_RUNS for run in runs):
         return None
-    of_today = [run for run in runs if datetime.fromisoformat(run["run_after"]) >= clock.now]
-    if any(run["state"] == "success" for run in of_today):
+    day = clock.now.date()
+    if any(run["state"] == "success" and datetime.fromisoformat(run["run_after"]).date() == day for run in runs):
         clock.advance()
-        of_today = []
-    simulator.set_clock(clock.now)
+    moment = clock.begin_run()
+    simulator.set_clock(moment)
     airflow.unpause(DAG_ID)
-    # A minute after a failed one: two runs of one moment would share an id.
-    return airflow.trigger(DAG_ID, run_after=clock.now + timedelta(minutes=len(of_today)))
+    return airflow.trigger(DAG_ID, run_after=moment)
 
 
 def main() -> None:
     clock = SimulatedClock(CLOCK)
+    if sys.argv[1:] == ["exports"]:
+        write_exports(EXPORTS, clock.start)
+    else:
+        start_day(clock)
+
+
+def start_day(clock: SimulatedClock) -> None:
     simulator = SimulatorClient(SIMULATOR)
     airflow = AirflowClient(AIRFLOW, (SECRETS / "admin" / "password").read_text())
-    write_exports(EXPORTS, clock.start)
     simulator.set_clock(clock.now)
     register_listeners(LISTENING_DB, clock.start)
     wait_for_dag(airflow)

@@ -33,6 +33,7 @@ SECRETS_OF = {
     "dashboards": {"dashboards"},
     "simulator": set(),
     "demo-claim": set(),
+    "demo-exports": set(),
     "demo": {"demo", "admin"},
     "tools": {"tools", "admin"},
 }
