@@ -41,7 +41,7 @@ def test_top_and_previous_ranks_are_a_recount(reader, key, kind, measure):
 
     def amounts(start: dt.date, end: dt.date) -> dict[str, int]:
         rows = reader.execute(
-            f"select {columns}, count(*), sum(ms_played) from analytics.listening_events"  # noqa: S608
+            f"select {columns}, count(*), sum(ms_played) from analytics.listening_events"
             " where user_id = 'ada' and local_date between %s and %s group by 1",
             [start, end],
         ).fetchall()
