@@ -290,9 +290,9 @@ def cluster_sessions(connection: psycopg.Connection, *, as_of: datetime) -> dict
 
 def why_fit(connection: psycopg.Connection, work: Work, model: Model | None) -> str | None:
     """The reason to fit the listener's model now, in a sentence; None when the one there is still serves."""
-    [sessions] = connection.execute(
+    [(sessions,)] = connection.execute(
         "select count(*) from staging.session_features where user_id = %s", [work.user_id]
-    ).fetchone()
+    ).fetchall()
     if sessions == 0:
         return None
     if model is None:
@@ -333,9 +333,9 @@ def fit_model(connection: psycopg.Connection, work: Work, old: Model | None, rea
     version, next_id, matched = 1, 1, {}
     if old is not None:
         version = old.version + 1
-        [next_id] = connection.execute(
+        [(next_id,)] = connection.execute(
             "select max(p) + 1 from staging.clustering_models, unnest(persona_ids) p where user_id = %s", [work.user_id]
-        ).fetchone()
+        ).fetchall()
         previous = np.array(old.persona_ids)[old.clusterer.predict(features)]
         matched = match_personas(previous, clusterer.predict(features))
     persona_ids = []
@@ -343,9 +343,9 @@ def fit_model(connection: psycopg.Connection, work: Work, old: Model | None, rea
         if cluster not in matched:
             matched[cluster], next_id = next_id, next_id + 1
         persona_ids.append(matched[cluster])
-    [sessions] = connection.execute(
+    [(sessions,)] = connection.execute(
         "select count(*) from staging.session_features where user_id = %s", [work.user_id]
-    ).fetchone()
+    ).fetchall()
 
     connection.execute(
         "update staging.clustering_models set is_current = false where user_id = %s and is_current",

@@ -297,9 +297,9 @@ def persona_rows(connection: psycopg.Connection, work: Work) -> list[tuple]:
     overall = by_persona.pop(None, None)
     if not by_persona or overall is None:
         return []
-    [model_version] = connection.execute(
+    [(model_version,)] = connection.execute(
         "select version from staging.clustering_models where user_id = %s and is_current", [work.user_id]
-    ).fetchone()
+    ).fetchall()
     old = {
         row[0]: row
         for row in connection.execute(

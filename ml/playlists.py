@@ -242,8 +242,14 @@ def generate_playlists(connection: psycopg.Connection, *, as_of: datetime) -> di
 
 def load_library(connection: psycopg.Connection, work: Work) -> Library:
     parameters = {"user_id": work.user_id, "reference_day": work.reference_day, "limit": SHARED_CANDIDATES}
-    names = ("track_library", "shared_tracks", "track_plays", "persona_plays", "artist_neighbours")
-    return Library(*(fetch(connection, name, parameters) for name in names), work.reference_day)
+    return Library(
+        tracks=fetch(connection, "track_library", parameters),
+        shared=fetch(connection, "shared_tracks", parameters),
+        plays=fetch(connection, "track_plays", parameters),
+        persona_plays=fetch(connection, "persona_plays", parameters),
+        neighbours=fetch(connection, "artist_neighbours", parameters),
+        reference_day=work.reference_day,
+    )
 
 
 def build_playlists(connection: psycopg.Connection, work: Work) -> tuple[list[tuple], list[tuple]]:
