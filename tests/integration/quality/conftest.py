@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Databases to scan: a small one as a run leaves it before publishing, and the operators' connection to it."""
 
 from __future__ import annotations

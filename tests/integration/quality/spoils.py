@@ -1,3 +1,4 @@
+# ruff: noqa: E501, S608  (statements are easier to compare on one line; all of them are constants)
 """For every check, how to spoil the data so that it must notice, and what it must then measure.
 
 A key is (scan, table, check). The statement runs as owner on a copy of the database of conftest.py, with the trigger that
