@@ -1,4 +1,5 @@
-"""What the DAG's ml tasks call: each opens the listening database and hands over to the step of the same name in `ml/`."""
+"""What the DAG's ml tasks call: each opens the listening database and hands over to the step of the same name in
+`ml/`."""
 
 from __future__ import annotations
 
