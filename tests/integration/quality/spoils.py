@@ -1,4 +1,4 @@
-# ruff: noqa: E501, S608  (statements are easier to compare on one line; all of them are constants)
+# ruff: noqa: E501  (statements are easier to compare on one line; all of them are constants)
 """For every check, how to spoil the data so that it must notice, and what it must then measure.
 
 A key is (scan, table, check). The statement runs as owner on a copy of the database of conftest.py, with the trigger that
@@ -53,7 +53,7 @@ ONE_EVENT = f"event_id = {FIRST_EVENT}"
 ONE_SESSION = "session_id = (select min(session_id) from staging.listening_sessions)"
 ONE_DAY = "local_date = '2026-02-10'"
 ONE_TRACK_OF_A_PLAYLIST = "(user_id, playlist_id, position) = (select user_id, playlist_id, position from staging.playlist_tracks order by 1, 2, 3 limit 1)"
-ONE_PLAYLIST = "playlist_id = (select min(playlist_id) from staging.playlists)"
+ONE_PLAYLIST = "(user_id, playlist_id) = (select user_id, playlist_id from staging.playlists order by 1, 2 limit 1)"
 
 
 def totals(noun: str, key: str) -> dict[tuple[str, str, str], list[Spoil]]:
@@ -420,7 +420,7 @@ SPOILS: dict[tuple[str, str, str], list[Spoil]] = {
         Spoil(f"delete from staging.playlist_tracks where {ONE_TRACK_OF_A_PLAYLIST}", "FAIL"),
     ],
     ("ml", "playlists", "short_playlists"): [
-        Spoil(f"update staging.playlists set tracks = 19 where {ONE_PLAYLIST}", "WARN")
+        Spoil(f"update staging.playlists set tracks = 19 where {ONE_PLAYLIST}", "WARN", None)
     ],
     ("ml", "playlists", "playlists_without_persona"): [
         Spoil(f"update staging.playlists set persona_id = 99 where {ONE_PLAYLIST}", "FAIL")
