@@ -106,7 +106,7 @@ def airflow_environment(state: State, socket_dir: Path, ports: dict[str, int]) -
         environment |= {
             # The simulated days are asked for by hand; the schedule would add runs of today.
             "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
-            "SPOTIFY_API_URL": simulator,
+            "SPOTIFY_API_URL": f"{simulator}/v1/",
             "SPOTIFY_ACCOUNTS_URL": simulator,
             "RECCOBEATS_URL": f"{simulator}/reccobeats",
         }

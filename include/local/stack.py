@@ -23,6 +23,7 @@ import psutil
 import psycopg
 import requests
 import sqlalchemy as sa
+from dotenv import load_dotenv
 
 from include.demo.client import SimulatorClient
 from include.local import demo, environment, postgres
@@ -205,14 +206,18 @@ class Stack:
         self.say(f"Dashboards   {self.dashboards_address}")
         self.say(f"Logs         {self.state.logs}")
 
-    def wait(self) -> None:
-        """Until a signal stops the program.
+    def accounts(self) -> list[str]:
+        """The ids of the Spotify connections that Airflow knows."""
+        return [c["connection_id"] for c in self.airflow.connections() if c["conn_type"] == "spotify"]
+
+    def wait(self, until: Callable[[], object] = lambda: False) -> None:
+        """Wait until something is so, by default until a signal stops the program.
 
         :raises ServiceError: a service ended by itself.
         """
-        while True:
+        while not until():
             self.services.check()
-            time.sleep(1)
+            time.sleep(2)
 
     def wait_for_enter(self) -> None:
         """Until someone presses Enter; for good when nobody can.
@@ -330,15 +335,18 @@ def run_demo(state: State, *, once: bool) -> int:
 def run_up(state: State) -> int:
     if not environment.ENV_FILE.exists():
         raise StateError("There is no .env: copy .env.example and fill in your Spotify app's client id and secret.")
+    load_dotenv(environment.ENV_FILE)  # the ports
     with Stack(state, "real") as stack:
-        accounts = [c for c in stack.airflow.connections() if c["conn_type"] == "spotify"]
-        stack.airflow.unpause(DAG_ID)
         stack.print_addresses()
-        if accounts:
-            say(f"\n{len(accounts)} Spotify accounts are authorized; the DAG runs on its schedule.")
-        else:
-            say("\nNo Spotify account is authorized yet: run `make authorize` in another terminal, then trigger a run.")
-        say(f"Put Spotify exports into {state.exports}/<user_id>/. All of it runs until you press Ctrl-C.")
+        say(f"Exports      put them into {stack.environment['LISTENING_EXPORTS']}/<user_id>/\n")
+        if not stack.accounts():
+            say(
+                "No Spotify account is authorized yet: run `make authorize` in another terminal. Until then the DAG rests."
+            )
+            stack.wait(until=stack.accounts)
+        stack.airflow.unpause(DAG_ID)
+        say(f"Authorized: {', '.join(stack.accounts())}. The DAG runs on its schedule.")
+        say("All of it runs until you press Ctrl-C.")
         stack.wait()
     return 0
 
@@ -362,6 +370,7 @@ def run_command(state: State, command: Sequence[str], *, real: bool) -> int:
     """Run a program with the whole environment: databases up and migrated, connections, Airflow's settings."""
     if real:
         state.claim("real")
+        load_dotenv(environment.ENV_FILE)
     with postgres.server(state.postgres) as socket_dir:
         prepare_listening_database(socket_dir)
         program, *arguments = command
