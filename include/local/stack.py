@@ -340,9 +340,7 @@ def run_up(state: State) -> int:
         stack.print_addresses()
         say(f"Exports      put them into {stack.environment['LISTENING_EXPORTS']}/<user_id>/\n")
         if not stack.accounts():
-            say(
-                "No Spotify account is authorized yet: run `make authorize` in another terminal. Until then the DAG rests."
-            )
+            say("No Spotify account is authorized: run `make authorize` in another terminal; until then the DAG rests.")
             stack.wait(until=stack.accounts)
         stack.airflow.unpause(DAG_ID)
         say(f"Authorized: {', '.join(stack.accounts())}. The DAG runs on its schedule.")
