@@ -731,9 +731,7 @@ def simulator_server(
 
 
 def _config(app: ASGIApp, port: int, host: str = "127.0.0.1") -> uvicorn.Config:
-    return uvicorn.Config(
-        app, host=host, port=port, log_level="warning", access_log=False, http="h11", lifespan="off"
-    )
+    return uvicorn.Config(app, host=host, port=port, log_level="warning", access_log=False, http="h11", lifespan="off")
 
 
 def _wait(condition: Callable[[], bool], problem: str, seconds: float = 15.0) -> None:

@@ -33,7 +33,7 @@ ZONES = ["Europe/Berlin", "America/New_York", "Asia/Tokyo", "Pacific/Kiritimati"
 
 def content(connection: psycopg.Connection, schema: str = "staging") -> dict[str, list[tuple]]:
     return {
-        table: connection.execute(f"select * from {schema}.{table} order by {key}").fetchall()  # noqa: S608
+        table: connection.execute(f"select * from {schema}.{table} order by {key}").fetchall()
         for table, key in TABLES.items()
         if schema == "staging" or table != "track_names"
     }
@@ -208,7 +208,7 @@ def test_a_second_run_without_news_writes_nothing(connection):
     assert connection.execute("select changed from staging.layers where layer = 'analytics'").fetchone() == before
     for table in TABLES:
         if table != "track_names":
-            assert connection.execute(f"select count(*) from staging.changed_{table}").fetchone() == (0,)  # noqa: S608
+            assert connection.execute(f"select count(*) from staging.changed_{table}").fetchone() == (0,)
 
 
 def test_sessions_merge_when_a_late_play_fills_the_silence(connection):

@@ -16,7 +16,7 @@ from tests.integration.ml.staging import RESULTS, run_steps, snapshot
 def main(conninfo: str) -> str:
     with psycopg.connect(conninfo) as connection:
         for table in RESULTS:
-            connection.execute(f"delete from staging.{table}")  # noqa: S608
+            connection.execute(f"delete from staging.{table}")
         connection.execute(
             "insert into pending_days select s, user_id, local_date from staging.listening_sessions,"
             " unnest(array['session_features', 'user_features', 'artist_cooccurrence', 'playlists']) s"

@@ -85,7 +85,7 @@ def fill(
 def rebuild(connection: psycopg.Connection, user_id: str) -> None:
     for table, statement in AGGREGATES.items():
         if table != "listening_sessions":
-            connection.execute(f"delete from staging.{table} where user_id = %s", [user_id])  # noqa: S608
+            connection.execute(f"delete from staging.{table} where user_id = %s", [user_id])
         connection.execute(statement, {"user_id": user_id})
 
 
@@ -129,6 +129,6 @@ def snapshot(
     """Every row of the tables, in order; with_xmin also the transaction that wrote it, so that a rewrite shows."""
     columns = "t.*, t.xmin::text" if with_xmin else "t.*"
     return {
-        table: connection.execute(f"select {columns} from staging.{table} t order by t::text").fetchall()  # noqa: S608
+        table: connection.execute(f"select {columns} from staging.{table} t order by t::text").fetchall()
         for table in tables
     }

@@ -99,7 +99,7 @@ def test_session_by_session_is_all_at_once(connection, owner_conninfo):
     tables = ("session_features", "session_artists", "artist_cooccurrence", "user_features")
     stepwise = snapshot(connection, tables)
     for table in tables:
-        connection.execute(f"delete from staging.{table}")  # noqa: S608
+        connection.execute(f"delete from staging.{table}")
     connection.execute(
         "insert into pending_days select s, user_id, local_date from staging.listening_sessions,"
         " unnest(array['session_features', 'user_features', 'artist_cooccurrence']) s on conflict do nothing"
@@ -264,7 +264,7 @@ MEASURES = {
 def test_every_number_in_a_personas_explanation_is_computed_again(built):
     columns = ", ".join(MEASURES.values())
     query = (
-        f"select {columns}, count(*), sum(ms_played) from staging.session_features f"  # noqa: S608
+        f"select {columns}, count(*), sum(ms_played) from staging.session_features f"
         " join staging.session_clusters using (user_id, session_id)"
         " join staging.listening_sessions s using (user_id, session_id) where user_id = %s and (persona_id = %s or %s)"
     )
