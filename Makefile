@@ -128,7 +128,7 @@ lint: $(INSTALLED)  ## Ruff, format, types, notebooks, compose file
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
-	@$(PYTHON) -m marimo check --strict dashboards/
+	@$(PYTHON) -m marimo check --strict $(addprefix dashboards/,$(addsuffix .py,overview trends personas playlists quality))
 	@if [ -f docker-compose.yaml ] && docker compose version >/dev/null 2>&1; then docker compose config --quiet; fi
 
 .PHONY: format

@@ -27,7 +27,7 @@ Measure = Literal["plays", "ms_played"]
 Granularity = Literal["day", "week", "month", "quarter", "year"]
 
 # What a kind of thing is called in the tables: its days, its totals, the columns that identify it, those that name it.
-KINDS: dict[str, tuple[str, str, list[str], list[str]]] = {
+KINDS: dict[Literal["artist", "track", "album"], tuple[str, str, list[str], list[str]]] = {
     "artist": ("artist_days", "artist_totals", ["artist_name"], []),
     "track": ("track_days", "track_totals", ["track_id"], ["track_name", "artist_name"]),
     "album": ("album_days", "album_totals", ["artist_name", "album_name"], []),

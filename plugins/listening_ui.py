@@ -51,7 +51,7 @@ class ListeningUIPlugin(AirflowPlugin):
     """Each page as an entry of the navigation, shown inside Airflow's own frame."""
 
     name = "listening_ui"
-    external_views: ClassVar = [
+    external_views: ClassVar[list] = [  # type: ignore[misc]  # Airflow declares instance variables and reads the class
         {
             "name": page.capitalize(),
             "href": dashboard_address(page),
@@ -61,4 +61,8 @@ class ListeningUIPlugin(AirflowPlugin):
         }
         for page in PAGES
     ]
-    operator_extra_links: ClassVar = [PlaylistsLink(), PersonasLink(), QualityLink()]
+    operator_extra_links: ClassVar[list] = [  # type: ignore[misc]
+        PlaylistsLink(),
+        PersonasLink(),
+        QualityLink(),
+    ]

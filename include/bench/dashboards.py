@@ -11,6 +11,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -130,7 +131,7 @@ def queries(user_id: str) -> dict[str, Callable[[], object]]:
     for key in ("28d", "365d", "2025", "all"):
         period = data.period_of(key, first, AS_OF)
         for kind in data.KINDS:
-            found[f"top {kind} {key}"] = lambda kind=kind, period=period: data.top(user_id, kind, period)
+            found[f"top {kind} {key}"] = partial(data.top, user_id, kind, period)
         for name in (
             "period_totals",
             "clock",
@@ -141,13 +142,11 @@ def queries(user_id: str) -> dict[str, Callable[[], object]]:
             "session_points",
             "typical_sessions",
         ):
-            found[f"{name} {key}"] = lambda name=name, period=period: getattr(data, name)(user_id, period)
+            found[f"{name} {key}"] = partial(getattr(data, name), user_id, period)
         for name in ("trend", "persona_time"):
-            found[f"{name} {key}"] = lambda name=name, period=period: getattr(data, name)(user_id, period, "month")
+            found[f"{name} {key}"] = partial(getattr(data, name), user_id, period, "month")
         artists = [f"Artist {number}" for number in range(6)]
-        found[f"artist_months {key}"] = lambda period=period, artists=artists: data.artist_months(
-            user_id, artists, period, "month"
-        )
+        found[f"artist_months {key}"] = partial(data.artist_months, user_id, artists, period, "month")
     for name in (
         "listener",
         "records",
@@ -160,10 +159,10 @@ def queries(user_id: str) -> dict[str, Callable[[], object]]:
         "excluded",
         "audio_feature_coverage",
     ):
-        found[name] = lambda name=name: getattr(data, name)(user_id)
+        found[name] = partial(getattr(data, name), user_id)
     for name in ("listeners", "data_state", "runs", "check_history", "accounts"):
         found[name] = getattr(data, name)
-    found["days"] = lambda: data.days(user_id, AS_OF - dt.timedelta(days=371), AS_OF)
+    found["days"] = partial(data.days, user_id, AS_OF - dt.timedelta(days=371), AS_OF)
     return found
 
 
