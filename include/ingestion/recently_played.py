@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 PIPELINE = "recently_played"
 SOURCE = "api"
-OVERLAP = timedelta(hours=2)  # Spotify shows some plays late, behind newer ones
 MOST_PAGES = 5
 SETTLED_PLAYS = 12
 SCOPE = "user-read-recently-played"
@@ -56,10 +55,10 @@ class Window:
 
 
 def read_window(client: SpotifyClient, known_until: datetime | None) -> Window:
-    """All plays that Spotify still shows, as far back as two hours before the newest known one, in 50s.
+    """All plays that Spotify still shows, in 50s, until they reach back to the newest known one.
 
-    The first page carries no cursor: it is the whole window anyway, so plays that Spotify fills in late are met however
-    late they come.
+    The first page carries no cursor and is the whole window: an overlap as wide as there can be, so that plays Spotify
+    fills in late are met however late they come.
     """
     window = Window()
     before_ms: int | None = None
@@ -76,7 +75,7 @@ def read_window(client: SpotifyClient, known_until: datetime | None) -> Window:
         if not page["items"] or not page.get("next") or not window.plays:
             break
         oldest = min(play.played_at for play in window.plays)
-        if known_until is None or oldest <= known_until - OVERLAP:
+        if known_until is None or oldest <= known_until:
             break
         before_ms = int(oldest.timestamp() * 1000)
     window.is_full = shown >= WINDOW
