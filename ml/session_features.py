@@ -25,7 +25,7 @@ from datetime import datetime
 
 import psycopg
 
-from ml.tables import begin_step, fetch
+from ml.tables import begin_step, fetch, statement
 
 
 def build_session_features(connection: psycopg.Connection, *, as_of: datetime) -> dict[str, int]:
@@ -36,6 +36,7 @@ def build_session_features(connection: psycopg.Connection, *, as_of: datetime) -
     """
     with connection.transaction():
         begin_step(connection, "session_features")
+        connection.execute(statement("changed_sessions"))
         [summary] = fetch(connection, "session_features", {})
     connection.commit()
     return summary

@@ -1,15 +1,6 @@
--- staging.session_features of the marked days: deletes the marks, writes rows that differ, marks session_clusters.
-with marked as (
-    delete from pending_days where step = 'session_features' returning user_id, day
-),
-
-sessions as (
-    select s.*
-    from staging.listening_sessions s
-    join marked m on m.user_id = s.user_id and m.day = s.local_date
-),
-
-plays as (
+-- staging.session_features of the changed_sessions: writes rows that differ, removes those of sessions that are gone, marks
+-- session_clusters.
+with plays as (
     select
         e.user_id,
         e.session_id,
@@ -29,7 +20,7 @@ plays as (
         a.danceability,
         a.acousticness,
         a.tempo
-    from sessions s
+    from changed_sessions s
     cross join lateral (
         select *
         from staging.listening_events e
@@ -87,7 +78,7 @@ starts as (
         local_date,
         extract(isodow from local_started_at) >= 6 as is_weekend,
         extract(epoch from local_started_at::time) / 3600.0 as start_hour
-    from sessions
+    from changed_sessions
 ),
 
 final as (
@@ -122,7 +113,7 @@ final as (
 
 removed as (
     delete from staging.session_features f
-    using marked m
+    using marked_days m
     where m.user_id = f.user_id and m.day = f.local_date
         and not exists (select from final n where n.user_id = f.user_id and n.session_id = f.session_id)
     returning f.user_id, f.local_date
@@ -156,6 +147,6 @@ next_steps as (
 )
 
 select
-    (select count(*) from marked) as days,
+    (select count(*) from marked_days) as days,
     (select count(*) from written) as written,
     (select count(*) from removed) as removed
