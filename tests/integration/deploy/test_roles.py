@@ -84,7 +84,8 @@ def test_functions_with_the_owners_rights_are_few_and_fix_their_search_path(owne
             "select p.proname, array_to_string(p.proconfig, ' '),"
             " has_function_privilege('listening_reader', p.oid, 'EXECUTE')"
             "   and has_schema_privilege('listening_reader', n.oid, 'USAGE')"
-            " from pg_proc p join pg_namespace n on n.oid = p.pronamespace where n.nspname = any(%s) and p.prosecdef",
+            " from pg_proc p join pg_namespace n on n.oid = p.pronamespace where n.nspname = any(%s) and p.prosecdef"
+            " and p.prorettype <> 'trigger'::regtype",
             [list(SCHEMAS)],
         ).fetchall()
     for name, configuration, reader_may in functions:
