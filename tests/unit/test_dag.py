@@ -111,7 +111,7 @@ def test_a_failed_account_neither_stops_the_others_nor_stays_hidden(dag):
 
 def test_parsing_imports_nothing_heavy():
     """What the DAG processor reads every half minute must not load what only tasks need."""
-    heavy = ("pandas", "sklearn", "scipy", "soda", "spotipy", "msgspec", "altair", "marimo", "fastapi")
+    heavy = ("pandas", "sklearn", "scipy", "soda", "spotipy", "altair", "marimo", "fastapi")
     program = (
         "import runpy, sys\n"
         f"sys.path[:0] = {[str(PROJECT), str(PROJECT / 'plugins')]!r}\n"
