@@ -76,6 +76,7 @@ def fill(
                  started,
                  local, local.date())
             )  # fmt: skip
+    connection.execute("select staging.refresh_statistics('listening_events', %s)", [cursor.rowcount])
     rebuild(connection, user_id)
     mark(connection, user_id, days)
     connection.commit()
@@ -86,7 +87,8 @@ def rebuild(connection: psycopg.Connection, user_id: str) -> None:
     for table, statement in AGGREGATES.items():
         if table != "listening_sessions":
             connection.execute(f"delete from staging.{table} where user_id = %s", [user_id])
-        connection.execute(statement, {"user_id": user_id})
+        changed = connection.execute(statement, {"user_id": user_id}).rowcount
+        connection.execute("select staging.refresh_statistics(%s, %s)", [table, changed])
 
 
 def mark(connection: psycopg.Connection, user_id: str, days: Iterable) -> None:
