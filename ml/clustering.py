@@ -59,7 +59,7 @@ MIN_CLUSTER_SHARE = 0.025
 MAX_CLUSTERS = 8
 # Of the values of k whose score is this close to the best, the largest is taken: a kind of session more is worth a
 # little.
-SCORE_TOLERANCE = 0.03
+SCORE_TOLERANCE = 0.1
 KEEP_TOLERANCE = 0.15
 MIN_SILHOUETTE = 0.1
 MIN_STABILITY = 0.6
