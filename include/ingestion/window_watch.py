@@ -26,7 +26,7 @@ PIPELINE = "window_watch"
 RUN_ID = "window_watch"
 SHORTEST_PLAY = timedelta(seconds=30)
 REACTION = timedelta(minutes=1)  # from the decision to the run's own look at Spotify
-ENOUGH = 24  # unknown plays deep: start a run
+ENOUGH = 16  # unknown plays deep: start a run
 AFTER_A_START = timedelta(minutes=10)  # by then the run has asked Spotify, or another start is wanted
 AFTER_AN_OUTAGE = timedelta(minutes=3)
 AFTER_A_REFUSAL = timedelta(hours=1)  # a person has to authorize the account again
@@ -86,7 +86,8 @@ def watch(
     try:
         account.require_scope(SCOPE)
         seen = look(connection, account.get_conn(), user_id)
-        overflows, wait = seen.overflows, AFTER_A_START if seen.overflows else seen.next_look
+        overflows = seen.overflows
+        wait = max(seen.next_look, AFTER_A_START) if overflows else seen.next_look
         message = f"{seen.depth} of {WINDOW} plays not stored yet"
     except QuotaExceeded as error:
         with connection.transaction():
