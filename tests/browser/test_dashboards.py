@@ -4,8 +4,11 @@ addresses."""
 from __future__ import annotations
 
 import csv
+import http.server
 import io
 import re
+import threading
+from functools import partial
 from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 from xml.etree import ElementTree
@@ -285,14 +288,20 @@ def test_pages_fit_a_phone(page, site, name):
     assert wide == []
 
 
-def test_pages_work_inside_airflows_frame(page, site):
+def test_pages_work_inside_airflows_frame(page, site, tmp_path):
     frame = (
+        "<link rel='icon' href='data:,'>"
         f"<iframe src='{site}/playlists/?listener=ada' sandbox='allow-scripts allow-same-origin allow-forms "
         f"allow-downloads'"
         " style='width:1200px;height:800px'></iframe>"
     )
-    page.route("http://airflow.test/", lambda route: route.fulfill(content_type="text/html", body=frame))
-    page.goto("http://airflow.test/")
+    (tmp_path / "index.html").write_text(frame)
+    # A real server: Chromium lets no page from elsewhere, a routed one included, frame a loopback address.
+    handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as airflow:
+        threading.Thread(target=airflow.serve_forever, daemon=True).start()
+        page.goto(f"http://127.0.0.1:{airflow.server_port}/")
+        airflow.shutdown()
     inside = page.frame_locator("iframe")
     expect(inside.locator(COMPLETE)).to_be_attached(timeout=60_000)
     # No popups there: links that would open one are plain text.
