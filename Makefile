@@ -116,8 +116,8 @@ doctor: $(INSTALLED)  ## What is configured, reachable, stale or about to expire
 	@$(if $(filter compose,$(IN)),$(TOOLS) doctor,$(STACK) exec -- python -m include.deploy.doctor)
 
 .PHONY: chaos
-chaos: $(INSTALLED)  ## Kill and starve a demo stack, compare with an undisturbed one (ROUNDS=20, SEED=1)
-	@$(PYTHON) -m include.deploy.chaos --rounds $(or $(ROUNDS),20) --seed $(or $(SEED),1)
+chaos: $(INSTALLED)  ## Kill and starve a demo stack, compare with an undisturbed one (ARGS='--minutes 5')
+	@$(PYTHON) -m include.deploy.chaos $(ARGS)
 
 .PHONY: test
 test: $(INSTALLED)  ## All tests, or some: ARGS='tests/unit -k parse'

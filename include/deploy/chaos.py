@@ -1,22 +1,29 @@
 """Kills and starves a running demo, and compares what it ends with: `python -m include.deploy.chaos` (`make chaos`).
 
-The same simulated days are lived twice, each in a stack of its own: once in peace, and once with a fault in every day's
-run, at a moment and of a kind that the seed decides. What was killed is started again, as a restart policy would; a run
-that failed for good is triggered again, as a person would. Then both databases must hold the same raw rows and the same
-tables, to the checksum.
+The same simulated days are lived twice, each time in a stack of its own: first with a fault every few seconds, of a
+kind and at a moment that the seed decides, then in peace. What was killed is started again, as a restart policy would;
+a run that failed for good is triggered again, as a person would. Then both databases must hold the same raw rows and
+the same tables, to the checksum.
+
+PostgreSQL, which holds the listening data and Airflow's metadata here, has a small disk of its own (a file, mounted:
+needs root), which one kind of fault fills to the last byte.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from datetime import timedelta
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import datetime, timedelta
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +36,25 @@ from include.deploy.checksums import TableSum, checksums, differences
 from include.local import environment, postgres
 from include.local.airflow_client import FINISHED_RUNS
 from include.local.demo import SimulatedClock
+from include.local.ports import DEFAULTS, choose_port
 from include.local.stack import DAG_ID, PROJECT, Stack
 from include.local.state import State
 
 LISTENERS_WITH_EXPORT = ("carl",)  # one import is enough, and the other listeners' rows come from the API
-LONGEST_CALM = 30.0  # seconds into a run at which the fault strikes at the latest
+STEP = timedelta(hours=4)  # between two runs: fewer plays than Spotify's window holds, so that none may be missing
+SHORTEST_CALM, LONGEST_CALM = 3.0, 20.0  # seconds between two faults
 MENDED_AFTER = 8.0  # seconds that a starving database starves, or a clock is wrong
 RUN_TIMEOUT = 20 * 60
-TRIES = 4
+TRIES = 5
+DISK_BYTES = 3 << 30
+SOONER = {
+    # Airflow takes a task that was killed for dead after five minutes: here sooner, so that there is more to see.
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
+    "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "5",
+    "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "15",
+    "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
+}
 
 # When and by whom a row was written differs between two equal lives.
 COMPARED_RAW = """
@@ -47,12 +65,22 @@ COMPARED_RAW = """
 """
 
 
+class ChaosClock(SimulatedClock):
+    """Goes on by STEP after each run that succeeded, from the hours that STEP divides."""
+
+    def advance(self) -> None:
+        steps = (self.now - self.start) // STEP + 1
+        self._write(self.start, self.start + steps * STEP)
+
+
 class Victim:
     """A running demo stack with what is needed to hurt it and to mend it."""
 
     def __init__(self, stack: Stack, random_: random.Random) -> None:
         self.stack = stack
         self.random = random_
+        self.clock = stack.clock = ChaosClock(stack.state.clock)
+        self.struck: Counter[str] = Counter()
 
     # Faults: each leaves mending to mend(), or undoes itself
 
@@ -61,19 +89,19 @@ class Victim:
 
     def kill_task(self) -> None:
         """A process below the scheduler: an executor's worker, a task's supervisor or the task itself."""
-        scheduler = psutil.Process(self.stack.services.processes["scheduler"].pid)
         deadline = time.monotonic() + LONGEST_CALM
         while time.monotonic() < deadline:
-            executors = scheduler.children()
-            tasks = [task for executor in executors for task in executor.children(recursive=True)]
-            if tasks:
-                self.random.choice(tasks).kill()
-                return
+            try:
+                workers = psutil.Process(self.stack.services.processes["scheduler"].pid).children()
+                if busy := [(worker, *tasks) for worker in workers if (tasks := worker.children(recursive=True))]:
+                    self.random.choice(self.random.choice(busy)).kill()
+                    return
+            except psutil.NoSuchProcess:
+                pass  # ended meanwhile
             time.sleep(0.2)
 
     def kill_postgres(self) -> None:
-        pid = int((self.stack.state.postgres / "postmaster.pid").read_text().split()[0])
-        psutil.Process(pid).kill()
+        self._postmaster().kill()
 
     def kill_backend(self) -> None:
         """One session of a task; PostgreSQL then restarts every session and recovers."""
@@ -85,19 +113,22 @@ class Victim:
             psutil.Process(self.random.choice(rows)[0]).kill()
 
     def fill_disk(self) -> None:
-        """No room for what a statement has to put aside, as on a full disk: it fails and must leave nothing."""
-        with self._superuser() as connection:
-            connection.execute("alter role listening_writer set temp_file_limit = 0")
-            connection.execute("alter role listening_writer set work_mem = '64kB'")
+        """Not a byte left on PostgreSQL's disk, for tables, logs and the write-ahead log alike."""
+        filler = self.stack.state.postgres.with_name("filler")
+        with filler.open("wb") as file:
+            for size in (1 << 26, 1 << 20, 1 << 12):  # ever smaller, until not even a block fits
+                while True:
+                    try:
+                        os.posix_fallocate(file.fileno(), file.seek(0, os.SEEK_END), size)
+                    except OSError:
+                        break
         time.sleep(MENDED_AFTER)
-        with self._superuser() as connection:
-            connection.execute("alter role listening_writer reset temp_file_limit")
-            connection.execute("alter role listening_writer reset work_mem")
+        filler.unlink()
 
     def stop_database(self) -> None:
         """A database that is there and does not answer: all of it stopped for a while."""
-        pid = int((self.stack.state.postgres / "postmaster.pid").read_text().split()[0])
-        processes = [psutil.Process(pid), *psutil.Process(pid).children()]
+        postmaster = self._postmaster()
+        processes = [postmaster, *postmaster.children()]
         for process in processes:
             process.suspend()
         time.sleep(MENDED_AFTER)
@@ -105,12 +136,20 @@ class Victim:
             process.resume()
 
     def jump_clock(self) -> None:
-        """Spotify's clock is two hours slow for a while: the newest plays are missing; then tokens are too old."""
-        now = self.stack.clock.now
-        self.stack.simulator.set_clock(now - timedelta(hours=2))
+        """Spotify's clock is two hours off for a while, slow or fast; then the tokens it gave are too old."""
+        now = self.clock.now
+        self.stack.simulator.set_clock(now + self.random.choice([-1, 1]) * timedelta(hours=2))
         time.sleep(MENDED_AFTER)
         self.stack.simulator.set_clock(now)
         self.stack.simulator.expire_access_tokens()
+
+    def strike(self, name: str) -> None:
+        """Commit a fault; one that finds its victim down already does not count."""
+        try:
+            FAULTS[name](self)
+        except (OSError, requests.RequestException, psycopg.Error, psutil.NoSuchProcess):
+            return
+        self.struck[name] += 1
 
     # Mending
 
@@ -119,35 +158,41 @@ class Victim:
         postgres.start_server(self.stack.state.postgres)
         for name, process in list(self.stack.services.processes.items()):
             if process.poll() is not None:
+                assert isinstance(process.args, list)
                 env = environment.base_environment() if name == "simulator" else self.stack.environment
-                self.stack.services.start(name, process.args, env, PROJECT)  # type: ignore[arg-type]
+                self.stack.services.start(name, process.args, env, PROJECT)
+
+    def _postmaster(self) -> psutil.Process:
+        return psutil.Process(int((self.stack.state.postgres / "postmaster.pid").read_text().split()[0]))
 
     def _superuser(self) -> psycopg.Connection:
-        return psycopg.connect(postgres.conninfo(self.stack.socket_dir, postgres.LISTENING_DATABASE), autocommit=True)
+        return psycopg.connect(
+            postgres.conninfo(self.stack.socket_dir, postgres.LISTENING_DATABASE), autocommit=True, connect_timeout=5
+        )
 
-    # A day
+    # A run
 
-    def live_a_day(self, fault: Callable[[Victim], None] | None) -> int:
-        """Run the DAG in the present day, hurt meanwhile, until a run has succeeded; how many runs it took.
+    def live_a_step(self, faults: Iterator[str]) -> int:
+        """Run the DAG in the present, hurt by `faults` meanwhile, until a run has succeeded; how many runs it took.
 
         :raises TimeoutError: none succeeded.
         """
-        now = self.stack.clock.now
         self._patiently(lambda: self.stack.airflow.unpause(DAG_ID))
         for attempt in range(1, TRIES + 1):
             run_id = self._patiently(self.stack.trigger)
-            if fault is not None and attempt == 1:
-                time.sleep(self.random.uniform(1, LONGEST_CALM))
-                fault(self)
             deadline = time.monotonic() + RUN_TIMEOUT
+            next_fault = time.monotonic() + self.random.uniform(SHORTEST_CALM, LONGEST_CALM)
             while (state := self._patiently(partial(self._state_of, run_id))) not in FINISHED_RUNS:
                 if time.monotonic() > deadline:
                     raise TimeoutError(f"Run {run_id} is still {state}")
-                time.sleep(2)
+                if time.monotonic() > next_fault and attempt < TRIES and (name := next(faults, None)):
+                    self.strike(name)
+                    next_fault = time.monotonic() + self.random.uniform(SHORTEST_CALM, LONGEST_CALM)
+                time.sleep(1)
             if state == "success":
-                self.stack.clock.advance()
+                self.clock.advance()
                 return attempt
-        raise TimeoutError(f"No run of {now:%Y-%m-%d} succeeded in {TRIES} tries")
+        raise TimeoutError(f"No run of {self.clock.now:%Y-%m-%d %H:%M} succeeded in {TRIES} tries")
 
     def _state_of(self, run_id: str) -> str:
         return self.stack.airflow.run(DAG_ID, run_id)["state"]
@@ -171,13 +216,42 @@ FAULTS: dict[str, Callable[[Victim], None]] = {
     "kill -9 dag-processor": lambda victim: victim.kill_service("dag-processor"),
     "kill -9 api-server": lambda victim: victim.kill_service("api-server"),
     "kill -9 simulator": lambda victim: victim.kill_service("simulator"),
-    "kill -9 a task": Victim.kill_task,
+    "kill -9 worker or task": Victim.kill_task,
     "kill -9 Postgres": Victim.kill_postgres,
     "kill -9 a session of a task": Victim.kill_backend,
-    "no room for temporary files": Victim.fill_disk,
     "Postgres stopped for a while": Victim.stop_database,
+    "disk full": Victim.fill_disk,
     "clock jump": Victim.jump_clock,
 }
+
+
+def in_turn(names: list[str], random_: random.Random, rounds: int, minutes: float) -> Iterator[str]:
+    """Every kind before any comes again, in the order that chance wants, until rounds or minutes are over."""
+    end = time.monotonic() + minutes * 60
+    left = rounds
+    while True:
+        for name in random_.sample(names, len(names)):
+            if not left or time.monotonic() > end:
+                return
+            left -= 1
+            yield name
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[None]:
+    """A file system of its own at `folder`, of DISK_BYTES at most."""
+    image = folder.with_name(folder.name + ".img")
+    folder.mkdir(parents=True)
+    with image.open("wb") as file:
+        file.truncate(DISK_BYTES)
+    subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", image], check=True)
+    subprocess.run(["mount", "-o", "loop", image, folder], check=True)
+    try:
+        folder.chmod(0o755)
+        yield
+    finally:
+        subprocess.run(["umount", folder], check=True)
+        image.unlink()
 
 
 def write_exports(state: State) -> None:
@@ -197,42 +271,65 @@ def contents(stack: Stack) -> dict[str, TableSum]:
     return sums | {"raw_listening_events": {"rows": rows, "checksum": checksum}}
 
 
-def live(folder: Path, days: int, seed: int, faults: list[str] | None) -> dict[str, TableSum]:
-    """Live so many days in a new stack, with a fault in each (None: in peace); what the database holds then."""
+@contextmanager
+def new_stack(folder: Path, start: datetime | None = None, *, disk: bool) -> Iterator[Stack]:
+    """A demo from its first moment on (`start`: another than usual)."""
+    if os.path.ismount(folder / "postgres"):  # of a run that was killed
+        subprocess.run(["umount", folder / "postgres"], check=True)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     state = State(folder)
+    clock = SimulatedClock(state.clock)
+    if start:
+        clock._write(start, start)
     write_exports(state)
-    random_ = random.Random(seed)
-    with Stack(state, "demo") as stack:
-        victim = Victim(stack, random_)
-        for day in range(days):
-            name = None
-            if faults:
-                # Every kind in turn, in the seed's order, before any comes again.
-                order = random.Random(f"{seed} {day // len(faults)}").sample(faults, len(faults))
-                name = order[day % len(faults)]
-            began = time.monotonic()
-            runs = victim.live_a_day(FAULTS[name] if name else None)
-            print(f"day {day + 1:3}  {name or 'calm':32}{runs} runs {time.monotonic() - began:6.0f} s", flush=True)
-        victim.mend()
-        return contents(stack)
+    with ExitStack() as stack:
+        if disk:
+            stack.enter_context(small_disk(state.postgres.parent))
+        yield stack.enter_context(Stack(state, "demo", settings=SOONER))
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--rounds", type=int, default=20, help="days, each with one fault")
+    parser.add_argument("--rounds", type=int, default=200, help="faults at most (default: %(default)s)")
+    parser.add_argument("--minutes", type=float, default=20, help="of faults at most (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--fault", action="append", help="only this kind; may be given several times")
+    parser.add_argument("--fault", action="append", choices=list(FAULTS), help="only this kind; may be repeated")
     options = parser.parse_args()
+    os.environ |= {f"{service.upper()}_PORT": "0" for service in DEFAULTS}
+    os.environ["SIMULATOR_PORT"] = str(choose_port("simulator"))  # one for both lives: Spotify's answers name it
+    names = options.fault or list(FAULTS)
+    disk = os.geteuid() == 0
+    if not disk:
+        names = [name for name in names if name != "disk full"]
+        print("Not root, so no disk of its own: 'disk full' is left out")
     folder = State.from_environment().folder / "chaos"
-    undisturbed = live(folder / "calm", options.rounds, options.seed, None)
-    disturbed = live(folder / "chaos", options.rounds, options.seed, options.fault or list(FAULTS))
+    with new_stack(folder / "disturbed", disk=disk) as stack:
+        start = stack.clock.start
+        random_ = random.Random(options.seed)
+        victim = Victim(stack, random_)
+        faults = in_turn(names, random_, options.rounds, options.minutes)
+        for steps in count(1):
+            before, began = victim.struck.total(), time.monotonic()
+            runs = victim.live_a_step(faults)
+            struck = victim.struck.total() - before
+            print(f"step {steps:3}  {struck:3} faults {runs} runs {time.monotonic() - began:6.0f} s", flush=True)
+            if not struck:  # they are over, and the last step was lived in peace
+                break
+        victim.mend()
+        disturbed = contents(stack)
+    with new_stack(folder / "calm", start, disk=disk) as stack:
+        calm = Victim(stack, random.Random())
+        for _ in range(steps):
+            calm.live_a_step(iter(()))
+        undisturbed = contents(stack)
+    print("\n".join(f"{times:4} × {name}" for name, times in sorted(victim.struck.items())))
+    total = victim.struck.total()
     if wrong := differences(undisturbed, disturbed):
-        print("\n".join([f"After {options.rounds} faults not the same:", *wrong]), file=sys.stderr)
+        print("\n".join([f"After {total} faults not the same:", *wrong]), file=sys.stderr)
         return 1
     rows = undisturbed["raw_listening_events"]["rows"]
-    print(f"After {options.rounds} faults the same: {rows} raw rows, {len(undisturbed)} tables equal")
+    print(f"After {total} faults in {steps} steps the same: {rows} raw rows, {len(undisturbed)} tables equal")
     return 0
 
 

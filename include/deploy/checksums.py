@@ -46,5 +46,6 @@ def differences(expected: dict[str, TableSum], found: dict[str, TableSum]) -> li
     for table in sorted(expected.keys() | found.keys()):
         if expected.get(table) != found.get(table):
             before, after = (sums[table]["rows"] if table in sums else "no" for sums in (expected, found))
-            lines.append(f"{table}: {before} rows expected, {after} found")
+            other = ", other ones" if before == after else ""
+            lines.append(f"{table}: {before} rows expected, {after} found{other}")
     return lines

@@ -6,8 +6,11 @@ alter table staging.session_features alter column skip_rate drop not null, alter
 alter table ml.session_features alter column skip_rate drop not null, alter column shuffle_rate drop not null;
 
 -- Mean distance of the training sessions to their centroids: what new sessions are compared with to notice drift.
-alter table staging.clustering_models add column training_distance double precision not null;
-alter table ml.clustering_models add column training_distance double precision not null;
+-- 0 for a model from before: whatever comes is far from it, so it is trained anew.
+alter table staging.clustering_models add column training_distance double precision not null default 0;
+alter table ml.clustering_models add column training_distance double precision not null default 0;
+alter table staging.clustering_models alter column training_distance drop default;
+alter table ml.clustering_models alter column training_distance drop default;
 
 -- Who was heard in which session: the sparse matrix behind artist_cooccurrence, kept so that a run reads only the
 -- sessions of artists that changed. weight doubles every 365 days since 2010-01-01 (see artist_cooccurrence).
