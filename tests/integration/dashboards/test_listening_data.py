@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from dashboards import listening_data
+from dashboards.listening_data import reader as reader_module
 from tests.browser.published_life import AS_OF, LISTENERS
 
 FIRST = dt.date(2024, 1, 1)
@@ -130,7 +131,7 @@ def test_every_statement_is_bound(reader, monkeypatch):
 
 def test_a_lost_connection_is_opened_again(reader):
     listening_data.listeners()
-    listening_data._local.connection.close()
+    reader_module._local.connection.close()
     assert len(listening_data.listeners()) == len(LISTENERS)
 
 

@@ -1,0 +1,119 @@
+"""Listeners, and the stretches of local days that the pages are about."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pandas as pd
+
+from dashboards.listening_data.reader import read, record
+
+
+def listeners() -> pd.DataFrame:
+    """user_id, display_name, time_zone, plays (0 while nothing is published), by name."""
+    return read("""
+        select l.user_id, l.display_name, l.time_zone, coalesce(m.plays, 0) as plays
+        from listeners l
+        left join analytics.analytics_user_metrics m using (user_id)
+        order by l.display_name, l.user_id
+    """)
+
+
+def listener(user_id: str) -> dict[str, Any]:
+    """One listener with the published totals; {} when unknown, totals None while nothing is published.
+
+    `time_zone` is the zone in force at the last play, `home_time_zone` the registered one.
+    """
+    return record(
+        read(
+            """
+            select
+                l.user_id,
+                l.display_name,
+                l.time_zone as home_time_zone,
+                coalesce((
+                    select z.time_zone from listener_time_zones z
+                    where z.user_id = l.user_id and z.valid_from <= m.last_played_at
+                    order by z.valid_from desc limit 1
+                ), l.time_zone) as time_zone,
+                l.authorized_at,
+                m.as_of, m.plays, m.sessions, m.active_days, m.unique_tracks, m.unique_artists, m.skips,
+                m.current_streak_days, m.longest_streak_days, m.ms_played, m.ms_played_28d, m.plays_28d,
+                m.artist_diversity_28d, m.mean_session_ms, m.first_played_at, m.last_played_at,
+                (select min(d.local_date) from analytics.daily_trends d where d.user_id = l.user_id) as first_date,
+                (select max(d.local_date) from analytics.daily_trends d where d.user_id = l.user_id) as last_date
+            from listeners l
+            left join analytics.analytics_user_metrics m using (user_id)
+            where l.user_id = %(user_id)s
+            """,
+            user_id=user_id,
+        )
+    )
+
+
+@dataclass(frozen=True)
+class Period:
+    """Local days from start to end, both included; `key` is how the address spells it."""
+
+    key: str
+    label: str
+    start: dt.date
+    end: dt.date
+    is_all: bool = False
+
+    @property
+    def days(self) -> int:
+        return (self.end - self.start).days + 1
+
+    @property
+    def previous(self) -> Period | None:
+        """The equally long period before; for a calendar year the year before; None for all time."""
+        if self.is_all:
+            return None
+        if self.key.isdigit():
+            year = int(self.key) - 1
+            # A year still running is compared with the same days of the year before.
+            end = (
+                self.end.replace(year=year, day=28)
+                if (self.end.month, self.end.day) == (2, 29)
+                else self.end.replace(year=year)
+            )
+            return Period(str(year), str(year), dt.date(year, 1, 1), end)
+        before = self.start - dt.timedelta(days=1)
+        return Period("previous", f"the {self.days} days before", before - dt.timedelta(days=self.days - 1), before)
+
+
+Granularity = Literal["day", "week", "month", "quarter", "year"]
+ROLLING_DAYS = {"7d": 7, "28d": 28, "90d": 90, "365d": 365}
+DEFAULT_PERIOD = "28d"
+
+
+def period_of(key: str | None, first: dt.date, last: dt.date) -> Period:
+    """Read a period from the address: 7d, 28d, 90d, 365d, all, a year, or FROM..TO with ISO days.
+
+    :param first: first local day with a play. :param last: the day "now" is for these data.
+    :raises ValueError: not a period; the message says what is.
+    """
+    key = key or DEFAULT_PERIOD
+    if key in ROLLING_DAYS:
+        days = ROLLING_DAYS[key]
+        return Period(key, f"Last {days} days", last - dt.timedelta(days=days - 1), last)
+    if key == "all":
+        return Period("all", "All time", first, last, is_all=True)
+    if len(key) == 4 and key.isascii() and key.isdigit() and first.year <= int(key) <= last.year:
+        return Period(key, key, dt.date(int(key), 1, 1), min(last, dt.date(int(key), 12, 31)))
+    start_text, separator, end_text = key.partition("..")
+    if separator:
+        try:
+            start, end = dt.date.fromisoformat(start_text), dt.date.fromisoformat(end_text)
+        except ValueError:
+            start = end = dt.date.min
+        if dt.date(2000, 1, 1) <= start <= end <= dt.date(2100, 1, 1):
+            return Period(f"{start}..{end}", f"{start:%-d %b %Y} – {end:%-d %b %Y}", start, end)
+    raise ValueError(
+        f"“{key[:40]}” is no period of these data. Use 7d, 28d, 90d, 365d, all, a year from {first.year} to "
+        f"{last.year}, "
+        "or two days like 2026-01-01..2026-01-31."
+    )

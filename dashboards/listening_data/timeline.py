@@ -1,0 +1,222 @@
+"""Days, hours, sessions and years."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pandas as pd
+
+from dashboards.listening_data.people import Granularity, Period
+from dashboards.listening_data.reader import read, record
+
+
+def days(user_id: str, start: dt.date, end: dt.date) -> pd.DataFrame:
+    """daily_trends of the range, one row per local day with a row."""
+    return read(
+        """
+        select local_date, plays, sessions, unique_tracks, unique_artists, new_tracks, new_artists, skips, ms_played,
+            artist_diversity, plays_7d_avg, plays_28d_avg, ms_played_7d_avg, ms_played_28d_avg, streak_days
+        from analytics.daily_trends
+        where user_id = %(user_id)s and local_date between %(start)s and %(end)s
+        order by local_date
+        """,
+        user_id=user_id,
+        start=start,
+        end=end,
+    )
+
+
+def trend(user_id: str, period: Period, granularity: Granularity) -> pd.DataFrame:
+    """Sums per bucket (its first day): plays, ms_played, sessions, skips, new_tracks, new_artists, active_days, and the
+    mean daily artist diversity over active days."""
+    return read(
+        """
+        select
+            date_trunc(%(granularity)s, local_date::timestamp)::date as bucket,
+            sum(plays)::bigint as plays,
+            sum(ms_played)::bigint as ms_played,
+            sum(sessions)::bigint as sessions,
+            sum(skips)::bigint as skips,
+            sum(new_tracks)::bigint as new_tracks,
+            sum(new_artists)::bigint as new_artists,
+            count(*) filter (where plays > 0) as active_days,
+            coalesce(avg(artist_diversity) filter (where plays > 0), 0) as artist_diversity
+        from analytics.daily_trends
+        where user_id = %(user_id)s and local_date between %(start)s and %(end)s
+        group by bucket
+        order by bucket
+        """,
+        user_id=user_id,
+        start=period.start,
+        end=period.end,
+        granularity=granularity,
+    )
+
+
+def clock(user_id: str, period: Period) -> pd.DataFrame:
+    """weekday (1 Monday), hour, plays, ms_played: when in the listener's own week the music plays."""
+    return read(
+        """
+        select (local_date - date '2001-01-01') %% 7 + 1 as weekday, hour::int as hour,
+            sum(plays)::bigint as plays, sum(ms_played)::bigint as ms_played
+        from analytics.listening_hours
+        where user_id = %(user_id)s and local_date between %(start)s and %(end)s
+        group by 1, 2
+        order by 1, 2
+        """,
+        user_id=user_id,
+        start=period.start,
+        end=period.end,
+    )
+
+
+def records(user_id: str) -> pd.DataFrame:
+    """The all-time records: record, value, unit ('plays', 'ms', 'days', 'sessions'), what, local_date."""
+    return read(
+        """
+        with busiest_day as (
+            select 'Busiest day' as record, plays::bigint as value, 'plays' as unit, null as what, local_date
+            from analytics.daily_trends where user_id = %(user_id)s order by plays desc, local_date limit 1
+        ),
+        longest_day as (
+            select 'Most listening in a day', ms_played, 'ms', null, local_date
+            from analytics.daily_trends where user_id = %(user_id)s order by ms_played desc, local_date limit 1
+        ),
+        longest_session as (
+            select 'Longest session', length_ms, 'ms', plays || ' plays', local_date
+            from analytics.listening_sessions where user_id = %(user_id)s order by length_ms desc, session_id limit 1
+        ),
+        longest_streak as (
+            select 'Longest streak', streak_days::bigint, 'days', null, local_date
+            from analytics.daily_trends where user_id = %(user_id)s order by streak_days desc, local_date limit 1
+        ),
+        on_repeat as (
+            select 'Most on repeat', d.plays::bigint, 'plays', t.track_name || ' · ' || t.artist_name, d.local_date
+            from (
+                select * from analytics.track_days where user_id = %(user_id)s order by plays desc, local_date limit 1
+            ) d
+            join analytics.track_totals t on t.user_id = d.user_id and t.track_id = d.track_id
+        ),
+        discoveries as (
+            select 'Most new artists in a day', new_artists::bigint, 'artists', null, local_date
+            from analytics.daily_trends
+            where user_id = %(user_id)s
+                and local_date > (select min(local_date) + 28 from analytics.daily_trends where user_id = %(user_id)s)
+            order by new_artists desc, local_date limit 1
+        )
+        select * from busiest_day
+        union all select * from longest_day
+        union all select * from longest_session
+        union all select * from longest_streak
+        union all select * from on_repeat
+        union all select * from discoveries
+        """,
+        user_id=user_id,
+    )
+
+
+def milestones(user_id: str) -> pd.DataFrame:
+    """plays (100, 500, 1,000, …) and the local day on which that many were reached, newest first."""
+    return read(
+        """
+        with running as (
+            select local_date, plays, sum(plays) over (order by local_date) as total
+            from analytics.daily_trends
+            where user_id = %(user_id)s
+        ),
+        marks as (
+            select (base * 10 ^ power)::bigint as plays
+            from unnest(array[1, 2.5, 5]) base, generate_series(1, 6) power
+        )
+        select marks.plays, running.local_date
+        from marks
+        join running on marks.plays > running.total - running.plays and marks.plays <= running.total
+        order by marks.plays desc
+        """,
+        user_id=user_id,
+    )
+
+
+def session_lengths(user_id: str, period: Period) -> pd.DataFrame:
+    """Sessions per start hour (local) and length class: hour, length, sessions, minutes (their mean)."""
+    return read(
+        """
+        select
+            extract(hour from local_started_at)::int as hour,
+            case
+                when length_ms < 15 * 60000 then 'under 15 min'
+                when length_ms < 45 * 60000 then '15–45 min'
+                when length_ms < 120 * 60000 then '45 min – 2 h'
+                else 'over 2 h'
+            end as length,
+            count(*) as sessions,
+            (avg(length_ms) / 60000)::double precision as minutes
+        from analytics.listening_sessions
+        where user_id = %(user_id)s and local_date between %(start)s and %(end)s
+        group by 1, 2
+        order by 1, 2
+        """,
+        user_id=user_id,
+        start=period.start,
+        end=period.end,
+    )
+
+
+def session_totals(user_id: str, period: Period) -> dict[str, Any]:
+    """sessions, median_ms, longest_ms, mean_plays of the period."""
+    return record(
+        read(
+            """
+            select
+                count(*) as sessions,
+                coalesce(percentile_cont(0.5) within group (order by length_ms), 0)::bigint as median_ms,
+                coalesce(max(length_ms), 0)::bigint as longest_ms,
+                coalesce(avg(plays), 0)::double precision as mean_plays
+            from analytics.listening_sessions
+            where user_id = %(user_id)s and local_date between %(start)s and %(end)s
+            """,
+            user_id=user_id,
+            start=period.start,
+            end=period.end,
+        )
+    )
+
+
+def years(user_id: str) -> pd.DataFrame:
+    """One row per calendar year: plays, ms_played, sessions, active_days, new_artists, new_tracks, longest_streak_days,
+    best_day and its plays, best_month."""
+    return read(
+        """
+        with days as (
+            select extract(year from local_date)::int as year, *
+            from analytics.daily_trends
+            where user_id = %(user_id)s
+        ),
+        best_days as (
+            select distinct on (year) year, local_date as best_day, plays as best_day_plays
+            from days order by year, plays desc, local_date
+        ),
+        months as (
+            select year, date_trunc('month', local_date::timestamp)::date as best_month, sum(ms_played) as ms
+            from days group by 1, 2
+        ),
+        best_months as (select distinct on (year) year, best_month from months order by year, ms desc, best_month)
+        select
+            year,
+            sum(plays)::bigint as plays,
+            sum(ms_played)::bigint as ms_played,
+            sum(sessions)::bigint as sessions,
+            count(*) filter (where plays > 0) as active_days,
+            sum(new_artists)::bigint as new_artists,
+            sum(new_tracks)::bigint as new_tracks,
+            max(least(streak_days, extract(doy from local_date)))::int as longest_streak_days,
+            best_day, best_day_plays, best_month
+        from days
+        join best_days using (year)
+        join best_months using (year)
+        group by year, best_day, best_day_plays, best_month
+        order by year desc
+        """,
+        user_id=user_id,
+    )
