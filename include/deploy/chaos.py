@@ -37,7 +37,7 @@ from include.local import environment, postgres
 from include.local.airflow_client import FINISHED_RUNS
 from include.local.demo import SimulatedClock
 from include.local.ports import DEFAULTS, choose_port
-from include.local.stack import DAG_ID, PROJECT, Stack
+from include.local.stack import DAG_ID, PROJECT, Stack, stop_on_signals
 from include.local.state import State
 
 LISTENERS_WITH_EXPORT = ("carl",)  # one import is enough, and the other listeners' rows come from the API
@@ -298,6 +298,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--fault", action="append", choices=list(FAULTS), help="only this kind; may be repeated")
     options = parser.parse_args()
+    stop_on_signals()
     os.environ |= {f"{service.upper()}_PORT": "0" for service in DEFAULTS}
     os.environ["SIMULATOR_PORT"] = str(choose_port("simulator"))  # one for both lives: Spotify's answers name it
     names = options.fault or list(FAULTS)
