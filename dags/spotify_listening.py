@@ -46,7 +46,10 @@ from airflow.sdk import (
     Asset,
     AssetOrTimeSchedule,
     AssetWatcher,
+    AsyncCallback,
     CronDataIntervalTimetable,
+    DeadlineAlert,
+    DeadlineReference,
     Label,
     Param,
     TaskGroup,
@@ -64,6 +67,7 @@ from ingestion_operators import (
 from listening_ui import PersonasLink, PlaylistsLink
 from prepare_schema import migrate_listening_db
 from publish_playlists import PublishPlaylistsOperator
+from run_alerts import deadline_missed, run_failed
 from soda_operator import QualityFailedOperator, SodaScanOperator, choose_branch
 from spotify_retry_policy import SpotifyRetryPolicy
 from window_trigger import WindowTrigger
@@ -105,6 +109,12 @@ DASHBOARDS = Asset(uri="marimo://dashboards", name="dashboards")
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=timedelta(hours=6),
+    deadline=DeadlineAlert(
+        reference=DeadlineReference.DAGRUN_QUEUED_AT,
+        interval=timedelta(hours=3),
+        callback=AsyncCallback(deadline_missed),
+    ),
+    on_failure_callback=run_failed,
     default_args={
         "owner": "listening",
         "retries": 2,
@@ -132,7 +142,7 @@ DASHBOARDS = Asset(uri="marimo://dashboards", name="dashboards")
         ),
         "accounts": Param(
             [],
-            type="array",
+            type=["null", "array"],
             items={"type": "string"},
             title="Accounts",
             description="Listeners to ask Spotify for, by user_id. Empty: all.",
@@ -176,7 +186,7 @@ def spotify_listening():
     prepare_schema = PythonOperator(task_id="prepare_schema", python_callable=migrate_listening_db)
 
     with TaskGroup("ingest", prefix_group_id=False, tooltip="What is new, as it came"):
-        accounts = ListAccountsOperator(task_id="list_accounts", accounts="{{ params.accounts }}")
+        accounts = ListAccountsOperator(task_id="list_accounts", accounts="{{ params.accounts or [] }}")
         recently_played = IngestRecentlyPlayedOperator.partial(
             task_id="ingest_recently_played",
             mode=MODE,

@@ -95,6 +95,13 @@ def test_one_run_at_a_time_and_no_catching_up(dag):
     assert dag.dagrun_timeout == timedelta(hours=6)
 
 
+def test_people_are_told_of_a_failed_and_of_a_late_run(dag):
+    assert dag.on_failure_callback.__qualname__ == "run_failed"
+    (deadline,) = dag.deadline
+    assert deadline.interval == timedelta(hours=3)
+    assert deadline.callback.path.endswith("deadline_missed")
+
+
 def test_owners_retries_and_limits(dag):
     for task in dag.tasks:
         assert task.owner == "listening"
