@@ -89,11 +89,11 @@ def airflow_environment(state: State, socket_dir: Path, ports: dict[str, int]) -
         "AIRFLOW__API__BASE_URL": address(ports["airflow"]),
         "AIRFLOW__API__SECRET_KEY": state.secret("api_secret_key"),
         "AIRFLOW__API_AUTH__JWT_SECRET": state.secret("jwt_secret"),
+        "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",  # a busy two-core machine answers late
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.5",
         "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "30",
         "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
         "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
-        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "AIRFLOW_CONN_LISTENING_DB": connection("listening_writer"),
         "AIRFLOW_CONN_LISTENING_DB_OWNER": connection("listening_owner"),
         "LISTENING_EXPORTS": str(state.exports),
