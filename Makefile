@@ -121,7 +121,7 @@ chaos: $(INSTALLED)  ## Kill and starve a demo stack, compare with an undisturbe
 
 .PHONY: test
 test: $(INSTALLED)  ## All tests, or some: ARGS='tests/unit -k parse'
-	@$(PYTHON) -m pytest $(or $(ARGS),--numprocesses 2 --dist loadfile)
+	@$(PYTHON) -m pytest $(or $(ARGS),--numprocesses 2 --dist loadfile --no-loadscope-reorder)
 
 .PHONY: lint
 lint: $(INSTALLED)  ## Ruff, format, types, notebooks, compose file
