@@ -54,8 +54,6 @@ SOONER = {
     "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "5",
     "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "15",
     "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
-    # As in docker-compose.yaml: a busy API server may take its time.
-    "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
 }
 
 # When and by whom a row was written differs between two equal lives.
