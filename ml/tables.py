@@ -62,6 +62,11 @@ def mark_days(connection: psycopg.Connection, step: str, user_id: str, days: Ite
     )
 
 
+def refresh_statistics(connection: psycopg.Connection, table: str, changed: int) -> None:
+    """Analyze `staging.<table>` if `changed` rows are a good part of it: the next step plans with what there is now."""
+    connection.execute("select staging.refresh_statistics(%s, %s)", [table, changed])
+
+
 def fetch(connection: psycopg.Connection, name: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
     """All rows of a statement of `include/sql/features`, as dictionaries."""
     with connection.cursor(row_factory=dict_row) as cursor:
@@ -130,4 +135,5 @@ def replace_rows(
         )
         written = cursor.rowcount
         cursor.execute(sql.SQL("drop table {}").format(incoming))
+        refresh_statistics(connection, table, removed + written)
     return {"written": written, "removed": removed}

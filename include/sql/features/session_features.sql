@@ -1,9 +1,11 @@
 -- staging.session_features of the changed_sessions: writes rows that differ, removes those of sessions that are gone, marks
--- session_clusters.
+-- session_clusters. One pass over the plays and no join between CTEs, whose sizes the planner can only guess.
 with plays as (
     select
-        e.user_id,
-        e.session_id,
+        s.user_id,
+        s.session_id,
+        s.local_date,
+        s.local_started_at,
         e.track_id,
         e.artist_name,
         e.ms_played,
@@ -15,11 +17,13 @@ with plays as (
             lag(e.artist_name) over in_session,
             lag(e.album_name) over in_session
         ) and e.track_id <> lag(e.track_id) over in_session as follows_on_album,
-        a.energy,
-        a.valence,
-        a.danceability,
-        a.acousticness,
-        a.tempo
+        -- numeric sums are exact, so that the order of the plays cannot decide a last digit
+        ln(count(*) over by_artist)::numeric as ln_artist_plays,
+        a.energy::numeric as energy,
+        a.valence::numeric as valence,
+        a.danceability::numeric as danceability,
+        a.acousticness::numeric as acousticness,
+        a.tempo::numeric as tempo
     from changed_sessions s
     cross join lateral (
         select *
@@ -30,92 +34,73 @@ with plays as (
     ) e
     left join staging.track_totals t on t.user_id = e.user_id and t.track_id = e.track_id
     left join audio_features a on a.track_id = e.track_id and a.energy is not null
-    window in_session as (partition by e.user_id, e.session_id order by e.played_at, e.event_id)
-),
-
-artist_shares as (
-    select
-        user_id,
-        session_id,
-        count(*)::double precision / sum(count(*)) over (partition by user_id, session_id) as share
-    from plays
-    group by user_id, session_id, artist_name
-),
-
-entropies as (
-    select user_id, session_id, round((-sum(share * ln(share)) / ln(2))::numeric, 9) as artist_entropy
-    from artist_shares
-    group by user_id, session_id
+    window
+        in_session as (partition by s.user_id, s.session_id order by e.played_at, e.event_id),
+        by_artist as (partition by s.user_id, s.session_id, e.artist_name)
 ),
 
 rates as (
     select
         user_id,
         session_id,
+        local_date,
         count(*) as plays,
+        sum(ms_played) / 60000.0 as minutes,
         count(distinct artist_name) as unique_artists,
         count(distinct track_id) as unique_tracks,
-        1 - count(distinct track_id)::double precision / count(*) as repeat_rate,
+        -- Σ over plays and not over artists: −Σ p·ln p = ln n − Σ ln(plays of the play's artist) / n
+        (ln(count(*))::numeric - avg(ln_artist_plays)) / ln(2)::numeric as artist_entropy,
         count(distinct track_id) filter (where is_discovery)::double precision / count(*) as discovery_rate,
         avg(skipped::integer) filter (where not ms_played_is_estimated) as skip_rate,
         avg(shuffle::integer) as shuffle_rate,
         count(*) filter (where follows_on_album)::double precision / count(*) as album_run_rate,
-        sum(ms_played) / 60000.0 as minutes,
-        count(energy)::double precision / count(*) as audio_coverage,
-        round(avg(energy)::numeric, 9) as energy,
-        round(avg(valence)::numeric, 9) as valence,
-        round(avg(danceability)::numeric, 9) as danceability,
-        round(avg(acousticness)::numeric, 9) as acousticness,
-        round(avg(tempo)::numeric, 9) as tempo
-    from plays
-    group by user_id, session_id
-),
-
-starts as (
-    select
-        user_id,
-        session_id,
-        local_date,
+        extract(epoch from local_started_at::time) / 3600.0 as start_hour,
         extract(isodow from local_started_at) >= 6 as is_weekend,
-        extract(epoch from local_started_at::time) / 3600.0 as start_hour
-    from changed_sessions
+        count(energy)::double precision / count(*) as audio_coverage,
+        avg(energy) as energy,
+        avg(valence) as valence,
+        avg(danceability) as danceability,
+        avg(acousticness) as acousticness,
+        avg(tempo) as tempo
+    from plays
+    group by user_id, session_id, local_date, local_started_at
 ),
 
 final as (
     select
-        s.user_id,
-        s.session_id,
-        s.local_date,
-        r.plays,
-        round(r.minutes, 6) as minutes,
-        r.unique_artists,
-        r.unique_tracks,
-        greatest(e.artist_entropy, 0) as artist_entropy,
-        r.repeat_rate,
-        r.discovery_rate,
-        round(r.skip_rate, 9) as skip_rate,
-        round(r.shuffle_rate, 9) as shuffle_rate,
-        r.album_run_rate,
-        round(s.start_hour, 6) as start_hour,
-        round(sin(2 * pi() * s.start_hour / 24)::numeric, 9) as start_hour_sin,
-        round(cos(2 * pi() * s.start_hour / 24)::numeric, 9) as start_hour_cos,
-        s.is_weekend::integer as is_weekend,
-        r.audio_coverage,
-        r.energy,
-        r.valence,
-        r.danceability,
-        r.acousticness,
-        r.tempo
-    from starts s
-    join rates r using (user_id, session_id)
-    join entropies e using (user_id, session_id)
+        user_id,
+        session_id,
+        local_date,
+        plays,
+        round(minutes, 6) as minutes,
+        unique_artists,
+        unique_tracks,
+        greatest(round(artist_entropy, 9), 0) as artist_entropy,
+        1 - unique_tracks::double precision / plays as repeat_rate,
+        discovery_rate,
+        round(skip_rate, 9) as skip_rate,
+        round(shuffle_rate, 9) as shuffle_rate,
+        album_run_rate,
+        round(start_hour, 6) as start_hour,
+        round(sin(2 * pi() * start_hour / 24)::numeric, 9) as start_hour_sin,
+        round(cos(2 * pi() * start_hour / 24)::numeric, 9) as start_hour_cos,
+        is_weekend::integer as is_weekend,
+        audio_coverage,
+        round(energy, 9) as energy,
+        round(valence, 9) as valence,
+        round(danceability, 9) as danceability,
+        round(acousticness, 9) as acousticness,
+        round(tempo, 9) as tempo
+    from rates
 ),
 
 removed as (
     delete from staging.session_features f
     using marked_days m
     where m.user_id = f.user_id and m.day = f.local_date
-        and not exists (select from final n where n.user_id = f.user_id and n.session_id = f.session_id)
+        and not exists (
+            select from changed_sessions s where s.user_id = f.user_id and s.session_id = f.session_id
+        )
     returning f.user_id, f.local_date
 ),
 

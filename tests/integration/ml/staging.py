@@ -55,28 +55,29 @@ def fill(
         "insert into listeners (user_id, display_name, time_zone) values (%s, %s, %s) on conflict do nothing",
         [user_id, life.listener.display_name, life.listener.time_zone],
     )
-    days = set()
+    rows, days = [], set()
+    for number, play in enumerate(life.plays):
+        ended = datetime.fromtimestamp(play.ended_ms / 1000, UTC)
+        if not isinstance(play.item, Track) or (until and ended > until) or (since and ended <= since):
+            continue
+        started = datetime.fromtimestamp(play.started_ms / 1000, UTC)
+        session = life.sessions[play.session]
+        local = started.astimezone(ZoneInfo(session.time_zone)).replace(tzinfo=None)
+        first = life.plays[session.first_play].started_ms
+        days.add(datetime.fromtimestamp(first / 1000, ZoneInfo(session.time_zone)).date())
+        track = play.item
+        rows.append(
+            (user_id, f"{number:032x}", "extended_history", track.track_id, first, track.name, track.artist.name,
+             track.album.name, session.time_zone, play.ms_played, False, play.skipped, play.shuffle, ended, started,
+             local, local.date())
+        )  # fmt: skip
     with (
         connection.cursor() as cursor,
         cursor.copy(f"copy staging.listening_events ({EVENT_COLUMNS}) from stdin") as copy,
     ):
-        for number, play in enumerate(life.plays):
-            ended = datetime.fromtimestamp(play.ended_ms / 1000, UTC)
-            if not isinstance(play.item, Track) or (until and ended > until) or (since and ended <= since):
-                continue
-            started = datetime.fromtimestamp(play.started_ms / 1000, UTC)
-            session = life.sessions[play.session]
-            local = started.astimezone(ZoneInfo(session.time_zone)).replace(tzinfo=None)
-            first = life.plays[session.first_play].started_ms
-            days.add(datetime.fromtimestamp(first / 1000, ZoneInfo(session.time_zone)).date())
-            copy.write_row(
-                (user_id, f"{number:032x}", "extended_history", play.item.track_id, first, play.item.name,
-                play.item.artist.name,
-                 play.item.album.name, session.time_zone, play.ms_played, False, play.skipped, play.shuffle, ended,
-                 started,
-                 local, local.date())
-            )  # fmt: skip
-    connection.execute("select staging.refresh_statistics('listening_events', %s)", [cursor.rowcount])
+        for row in rows:
+            copy.write_row(row)
+    connection.execute("select staging.refresh_statistics('listening_events', %s)", [len(rows)])
     rebuild(connection, user_id)
     mark(connection, user_id, days)
     connection.commit()

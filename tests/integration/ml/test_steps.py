@@ -14,8 +14,10 @@ from sklearn.metrics import adjusted_rand_score
 
 from include.demo.listeners import DORA, Life, build_life, invent_listener
 from include.local import postgres
+from ml.clustering import cluster_sessions
 from ml.personas import PHRASES, say
 from ml.playlists import REST_DAYS
+from ml.session_features import build_session_features
 from tests.integration.ml.staging import fill, run_steps, snapshot
 
 BORN = date(2024, 1, 1)
@@ -54,7 +56,8 @@ def built(pg_socket: Path, built_template: str) -> Iterator[psycopg.Connection]:
 def test_clusters_are_the_kinds_of_session_there_are(connection, seed):
     life = life_of(seed)
     fill(connection, life)
-    run_steps(connection, NOW)
+    build_session_features(connection, as_of=NOW)
+    cluster_sessions(connection, as_of=NOW)
     truth = {life.plays[s.first_play].started_ms: s.session_type for s in life.sessions}
     found = dict(connection.execute("select session_id, persona_id from staging.session_clusters").fetchall())
     known = [session for session in found if session in truth]
