@@ -88,7 +88,10 @@ class Victim:
         self.stack.services.processes[name].kill()
 
     def kill_task(self) -> None:
-        """A process below the scheduler: an executor's worker, a task's supervisor or the task itself."""
+        """A process below the scheduler: an executor's worker, a task's supervisor or the task itself.
+
+        :raises LookupError: none was busy for a while.
+        """
         deadline = time.monotonic() + LONGEST_CALM
         while time.monotonic() < deadline:
             try:
@@ -99,18 +102,21 @@ class Victim:
             except psutil.NoSuchProcess:
                 pass  # ended meanwhile
             time.sleep(0.2)
+        raise LookupError("no task runs")
 
     def kill_postgres(self) -> None:
         self._postmaster().kill()
 
     def kill_backend(self) -> None:
-        """One session of a task; PostgreSQL then restarts every session and recovers."""
+        """One session of a task; PostgreSQL then restarts every session and recovers.
+
+        :raises IndexError: there is none.
+        """
         with self._superuser() as connection:
             rows = connection.execute(
                 "select pid from pg_stat_activity where usename = 'listening_writer' and pid <> pg_backend_pid()"
             ).fetchall()
-        if rows:
-            psutil.Process(self.random.choice(rows)[0]).kill()
+        psutil.Process(self.random.choice(rows)[0]).kill()
 
     def fill_disk(self) -> None:
         """Not a byte left on PostgreSQL's disk, for tables, logs and the write-ahead log alike."""
@@ -144,10 +150,10 @@ class Victim:
         self.stack.simulator.expire_access_tokens()
 
     def strike(self, name: str) -> None:
-        """Commit a fault; one that finds its victim down already does not count."""
+        """Commit a fault; one that finds no victim, or it down already, does not count."""
         try:
             FAULTS[name](self)
-        except (OSError, requests.RequestException, psycopg.Error, psutil.NoSuchProcess):
+        except (OSError, LookupError, requests.RequestException, psycopg.Error, psutil.NoSuchProcess):
             return
         self.struck[name] += 1
 
