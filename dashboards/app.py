@@ -4,6 +4,7 @@ name."""
 from __future__ import annotations
 
 import datetime as dt
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from dashboards import drawings, listening_data, look
+from dashboards.first_paint import FirstPaint
 
 FOLDER = Path(__file__).parent
 FRONTEND = Path(marimo.__file__).parent / "_static"
@@ -84,9 +86,6 @@ def home_page(parameters: dict[str, str]) -> str:
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
         'content="width=device-width, initial-scale=1">'
         f"<title>Listening</title>{look.head()}<style>{fonts()}</style>"
-        "<script>const dark = matchMedia('(prefers-color-scheme: dark)');"
-        "const follow = () => document.documentElement.classList.toggle('dark', dark.matches); dark.onchange "
-        "= follow; follow()</script>"
         '</head><body><div class="listening home"><header class="hero"><div><h1>Listening</h1>'
         "<p>What was played, when, and by which of the people each of us turns into. Own data, own machine.</p></div>"
         f'{look.RECORD}</header><main><section aria-label="Listeners" class="cards" '
@@ -108,7 +107,9 @@ def create_app() -> Starlette:
     """The whole site as an ASGI app."""
     builder = marimo.create_asgi_app(quiet=True, asset_url=FRONTEND_PATH, html_head=look.head())
     for page in look.PAGES:
-        builder = builder.with_app(path=f"/{page}", root=str(FOLDER / f"{page}.py"))
+        builder = builder.with_app(
+            path=f"/{page}", root=str(FOLDER / f"{page}.py"), middleware=[partial(FirstPaint, page=page)]
+        )
     return Starlette(
         routes=[
             Route("/", home),

@@ -162,34 +162,6 @@ def artist_streams(months: pd.DataFrame, artists: list[str], granularity: str) -
     )
 
 
-def hours_chart(hours: pd.DataFrame) -> alt.Chart:
-    """Listening by hour of the day, weekdays and weekends stacked."""
-    grouped = (
-        hours.assign(
-            part=np.where(hours["weekday"] >= 6, "Weekend", "Monday to Friday"), hours=hours["ms_played"] / 3_600_000
-        )
-        .groupby(["hour", "part"], as_index=False)["hours"]
-        .sum()
-    )
-    return (
-        alt.Chart(grouped)
-        .mark_bar()
-        .encode(
-            x=alt.X("hour:O", title="Local hour", scale=alt.Scale(domain=list(range(24))), axis=alt.Axis(labelAngle=0)),
-            y=alt.Y("hours:Q", title="Hours listened"),
-            color=alt.Color(
-                "part:N",
-                scale=alt.Scale(domain=["Monday to Friday", "Weekend"], range=["var(--tone-p0)", "var(--tone-p1)"]),
-            ),
-            tooltip=[
-                alt.Tooltip("hour:O", title="Hour"),
-                alt.Tooltip("part:N", title="Days"),
-                alt.Tooltip("hours:Q", title="Hours", format=",.1f"),
-            ],
-        )
-    )
-
-
 def session_hours(lengths: pd.DataFrame) -> alt.Chart:
     """Sessions by start hour, stacked by length class."""
     order = ["under 15 min", "15–45 min", "45 min – 2 h", "over 2 h"]

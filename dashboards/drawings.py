@@ -123,6 +123,59 @@ def clock(hours: pd.DataFrame) -> str:
     )
 
 
+def hours(amounts: pd.DataFrame) -> str:
+    """Hours listened by hour of the day: a bar an hour, weekends stacked on Monday to Friday.
+
+    :param amounts: weekday (1 Monday), hour, plays, ms_played.
+    """
+    parts = {"Monday to Friday": range(1, 6), "Weekend": range(6, 8)}
+    sums = {
+        name: amounts[amounts["weekday"].isin(weekdays)].groupby("hour")["ms_played"].sum()
+        for name, weekdays in parts.items()
+    }
+    top = _round_up(
+        max((sum(part.get(hour, 0) for part in sums.values()) for hour in range(24)), default=0) / 3_600_000
+    )
+    left, width, height, bar = 34, 486, 372, 17
+    scale = height / top
+    marks = []
+    for step in range(5):
+        value = top * step / 4
+        y = 10 + height - value * scale
+        marks.append(
+            f'<line x1="{left}" x2="{left + width}" y1="{y:.1f}" y2="{y:.1f}"/>'
+            f'<text x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">{value:,.4g}</text>'
+        )
+    for hour in range(24):
+        x, y = left + (hour + 0.5) * width / 24 - bar / 2, 10.0 + height
+        for place, (name, part) in enumerate(sums.items()):
+            ms = float(part.get(hour, 0))
+            tall = ms / 3_600_000 * scale
+            y -= tall
+            marks.append(
+                f'<rect x="{x:.1f}" y="{y:.1f}" width="{bar}" height="{tall:.1f}" fill="{look.PERSONA_COLOURS[place]}">'
+                f"<title>{hour:02d}:00–{hour:02d}:59, {name}: {look.duration(ms)}</title></rect>"
+            )
+        if hour % 3 == 0:
+            marks.append(f'<text x="{x + bar / 2:.1f}" y="{height + 28}" text-anchor="middle">{hour:02d}</text>')
+    legend = "".join(
+        f'<span style="--dot:{look.PERSONA_COLOURS[place]}"><span class="dot"></span>{name}</span>'
+        for place, name in enumerate(parts)
+    )
+    return (
+        f'<div class="legend">{legend}</div><svg class="drawing hours" viewBox="0 0 {left + width + 8} {height + 36}" '
+        f'role="img" aria-label="Hours listened by hour of the day">{"".join(marks)}</svg>'
+    )
+
+
+def _round_up(value: float) -> float:
+    """The next number that divides into four readable steps; 1 for nothing."""
+    if value <= 0:
+        return 1.0
+    power = 10 ** math.floor(math.log10(value))
+    return next(step * power for step in (1, 1.2, 1.6, 2, 2.4, 3.2, 4, 6, 8, 10) if step * power >= value)
+
+
 def cover(name: str, colour: str, *, label: str) -> str:
     """A sleeve for a playlist: grooves around a seeded centre on its persona's colour. The same name gives the same
     sleeve."""
@@ -150,12 +203,13 @@ _MARKS = {"PASS": ("good", "●"), "WARN": ("warn", "▲"), "FAIL": ("bad", "✕
 
 
 def check_history(history: pd.DataFrame) -> str:
-    """One line a check, one mark a run, the oldest left; colour and shape both tell the outcome.
+    """One line a check, one mark a run, the oldest left; colour and shape both tell the outcome. Checks that always
+    passed are folded away.
 
     :param history: run_id, checked_at, table_name, check_name, outcome, measured_value.
     """
     runs = list(history.sort_values("checked_at")["run_id"].drop_duplicates())
-    lines = []
+    noticed, quiet = [], []
     for (table, check), rows in history.groupby(["table_name", "check_name"], sort=False):
         by_run = {row.run_id: row for row in rows.itertuples()}
         marks = []
@@ -173,9 +227,15 @@ def check_history(history: pd.DataFrame) -> str:
             )
         outcomes = rows["outcome"].value_counts()
         words = ", ".join(f"{number} {look.text(outcome)}" for outcome, number in outcomes.items())
+        lines = quiet if set(outcomes.index) == {"PASS"} else noticed
         lines.append(
             f'<li><span class="check"><strong>{look.text(check)}</strong> <span '
             f'class="by">{look.text(table)}</span></span>'
             f'<span class="marks">{"".join(marks)}<span class="visually-hidden">{words}</span></span></li>'
         )
-    return f'<ul class="checks">{"".join(lines)}</ul>'
+    always = f'<ul class="checks">{"".join(quiet)}</ul>'
+    if not noticed:
+        return f'<p class="quiet">Every check passed in every run.</p>{look.folded(f"{len(quiet)} checks", always)}'
+    return f'<ul class="checks">{"".join(noticed)}</ul>' + (
+        look.folded(f"{len(quiet)} checks that always passed", always) if quiet else ""
+    )

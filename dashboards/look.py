@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
 
@@ -27,17 +27,23 @@ PAGES = {
     "playlists": ("Playlists", "Made from the personas, every track with its reason"),
     "quality": ("Quality", "How sound and how fresh these data are"),
 }
-# Set while the pages are written as files: charts become SVG, controls disappear, links lead to files.
-WRITING_FILES: ContextVar[bool] = ContextVar("writing_files", default=False)
+Medium = Literal["marimo", "first paint", "file"]
+# What the page is made for. In marimo controls and charts are live. A first paint has plain form controls, and room
+# where the charts will be. In a file charts are SVG, controls disappear and links lead to files.
+MEDIUM: ContextVar[Medium] = ContextVar("medium", default="marimo")
 PERSONA_COLOURS = [f"var(--tone-p{number})" for number in range(8)]
 
 # Runs before marimo's own scripts. The service worker would only serve public/ files, of which there are none, and
 # would sit between every request and the browser's cache: it gets one that never registers.
-_HEAD_SCRIPT = """
+_HEAD_SCRIPT = """{
 const never = new Promise(() => {});
 Object.defineProperty(Navigator.prototype, 'serviceWorker', {value: {register: () => never, ready: never}});
 if (window.self !== window.top) document.documentElement.classList.add('framed');
-"""
+const dark = matchMedia('(prefers-color-scheme: dark)');
+const follow = () => document.documentElement.classList.toggle('dark', dark.matches);
+dark.onchange = follow;
+follow();
+}"""
 # A title that begins so makes marimo copy the sheet into its widgets' shadow roots.
 _STYLE_TITLE = "marimo-listening"
 
@@ -128,9 +134,41 @@ def _joined(parts: Iterable[object]) -> str:
     return "".join(part if isinstance(part, str) else widget(part) for part in parts)
 
 
-def widget(element: object) -> str:
-    """A marimo element's HTML; nothing in a file, where it could not work."""
-    return "" if WRITING_FILES.get() else mo.as_html(element).text
+def widget(element: Any) -> str:
+    """A marimo control's HTML; nothing in a file, where it could not work."""
+    medium = MEDIUM.get()
+    if medium == "marimo":
+        return mo.as_html(element).text
+    return plain_control(element) if medium == "first paint" else ""
+
+
+def plain_control(element: Any) -> str:
+    """A marimo control as the browser's own; the address calls it by its label's first word."""
+    label = element._args.label
+    chosen = element._value  # .value is refused in the cell that makes the control
+    name = label.split()[0].lower()
+    if isinstance(element, mo.ui.date_range):
+        days = "".join(
+            f'<input type="date" name="range" aria-label="{word}" value="{value}" min="{element.start}" '
+            f'max="{element.stop}">'
+            for word, value in zip(("From", "To"), chosen, strict=True)
+        )
+        return f'<span class="plain"><span>{text(label)}</span>{days}</span>'
+    if isinstance(element, mo.ui.radio):
+        choices = "".join(
+            f'<label><input type="radio" name="{name}" value="{text(value)}"'
+            f"{' checked' if value == chosen else ''}>{text(words)}</label>"
+            for words, value in element.options.items()
+        )
+        return (
+            f'<span class="plain" role="radiogroup" aria-label="{text(label)}"><span>{text(label)}</span>'
+            f"{choices}</span>"
+        )
+    options = "".join(
+        f'<option value="{text(value)}"{" selected" if value == chosen else ""}>{text(words)}</option>'
+        for words, value in element.options.items()
+    )
+    return f'<label class="plain"><span>{text(label)}</span><select name="{name}">{options}</select></label>'
 
 
 def space() -> str:
@@ -139,7 +177,7 @@ def space() -> str:
 
 def download(label: str, file_name: str, mimetype: str, content: bytes) -> str:
     """A button that saves a file."""
-    if not WRITING_FILES.get():
+    if MEDIUM.get() == "marimo":
         return mo.as_html(mo.download(content, file_name, mimetype=mimetype, label=label)).text
     data = base64.b64encode(content).decode()
     return f'<a download="{text(file_name)}" href="data:{mimetype};base64,{data}">{text(label)}</a>'
@@ -197,6 +235,11 @@ def notice(message: str, *, tone: str = "") -> str:
     """A sentence (HTML) in a box; tone '' , 'warn' or 'bad'."""
     role = "alert" if tone == "bad" else "status"
     return f'<div class="notice {tone}" role="{role}">{message}</div>'
+
+
+def folded(summary: str, content: str) -> str:
+    """Content (HTML) behind a summary that opens it."""
+    return f'<details class="rest"><summary>{text(summary)}</summary>{content}</details>'
 
 
 def empty(message: str) -> str:
@@ -278,7 +321,7 @@ RECORD = (
 
 def address(page: str, **parameters: Any) -> str:
     """A page's relative address with the view's parameters."""
-    if WRITING_FILES.get():
+    if MEDIUM.get() == "file":
         return f"{page}.html"
     query = urlencode({key: value for key, value in parameters.items() if value})
     return f"../{page}/" + (f"?{query}" if query else "")
@@ -289,7 +332,9 @@ def topbar(page: str, parameters: dict[str, Any]) -> str:
         f'<a href="{text(address(name, **parameters))}"{" aria-current=page" if name == page else ""}>{text(title)}</a>'
         for name, (title, _) in PAGES.items()
     )
-    home = "overview.html" if WRITING_FILES.get() else text("../" + (f"?{urlencode(parameters)}" if parameters else ""))
+    home = (
+        "overview.html" if MEDIUM.get() == "file" else text("../" + (f"?{urlencode(parameters)}" if parameters else ""))
+    )
     return (
         f'<header class="topbar"><a class="brand" href="{home}">{RECORD}<span>Listening</span></a>'
         f'<nav aria-label="Dashboards">{links}</nav></header>'
@@ -354,7 +399,9 @@ def chart(drawing: alt.TopLevelMixin, *, label: str, height: int = 220) -> str:
         autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),
         usermeta={"embedOptions": {"renderer": "svg", "actions": False}},
     )
-    drawn = _svg(drawing) if WRITING_FILES.get() else mo.as_html(drawing).text
+    if MEDIUM.get() == "first paint":
+        return f'<figure role="img" aria-label="{text(label)}" style="height:{height}px"></figure>'
+    drawn = _svg(drawing) if MEDIUM.get() == "file" else mo.as_html(drawing).text
     return f'<figure role="img" aria-label="{text(label)}">{drawn}</figure>'
 
 

@@ -7,7 +7,7 @@ with app.setup:
     import marimo as mo
     import pandas as pd
 
-    from dashboards import charts, drawings, listening_data, look, panels, selection
+    from dashboards import drawings, listening_data, look, panels, selection
 
 
 @app.cell
@@ -64,9 +64,15 @@ def _(view):
 
 
 @app.cell
-def _(view):
+def _(address, view):
     mo.stop(view is None or not view.has_data)
-    measure = mo.ui.radio({"plays": "plays", "time": "ms_played"}, value="plays", inline=True, label="Rank by")
+    measure = mo.ui.radio(
+        {"plays": "plays", "time": "ms_played"},
+        value="time" if address.get("rank") == "ms_played" else "plays",
+        inline=True,
+        label="Rank by",
+        on_change=lambda value: address.set("rank", value),
+    )
     return (measure,)
 
 
@@ -136,7 +142,7 @@ def _(view):
             ),
             look.card(
                 "Hours of the day",
-                look.chart(charts.hours_chart(_hours), label="Listening time by hour of the day", height=300),
+                drawings.hours(_hours),
                 note="Hours listened in this period",
             ),
             min_width="22rem",

@@ -372,13 +372,35 @@ def token_age(view: View) -> tuple[str, str]:
     return f"{age} days", f'<span class="down">{words}: authorize again</span>' if age >= TOKEN_WARNING_DAYS else words
 
 
+def checks_of_run(run_id: str) -> str:
+    """The checks that warned or failed in one run, and behind a summary those that passed."""
+    tones = {"PASS": "good", "WARN": "warn", "FAIL": "bad"}
+    noticed, passed = [], []
+    for row in listening_data.checks(run_id).itertuples():
+        cells = (
+            look.tag(row.outcome, tones.get(row.outcome, "")),
+            f'{look.text(row.check_name)}<span class="by">{look.text(row.table_name)}</span>',
+            "–" if pd.isna(row.measured_value) else f"{row.measured_value:,.4g}",
+            look.text(row.message or ""),
+        )
+        (passed if row.outcome == "PASS" else noticed).append(cells)
+
+    def listed(rows: list[tuple[str, ...]], caption: str) -> str:
+        columns = ["Outcome", "Check", "Measured", "Message"]
+        return look.table(columns, rows, caption=caption, numbers=[2])
+
+    return (
+        listed(noticed, "Failed checks first") if noticed else look.empty("Every check of this run passed.")
+    ) + look.folded(f"{len(passed)} passed", listed(passed, "Checks that passed"))
+
+
 def accounts_table(view: View) -> str:
     rows = []
     for row in listening_data.accounts().itertuples():
         state = (
             look.tag("ok", "good")
             if row.ok is True
-            else look.tag("look", "warn")
+            else look.tag("needs a look", "warn")
             if row.ok is False
             else look.tag("no run yet")
         )

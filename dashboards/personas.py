@@ -125,7 +125,7 @@ def _(colours, people, view):
                             list(colours.values()),
                         ),
                         label="Each dot is a session; near dots are sessions alike",
-                        height=380,
+                        height=540,
                     )
                     if len(_points) > 2
                     else look.empty("Too few sessions in this period to draw a map."),

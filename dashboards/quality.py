@@ -5,7 +5,6 @@ app = marimo.App(width="full", app_title="Quality · Listening")
 
 with app.setup:
     import marimo as mo
-    import pandas as pd
 
     from dashboards import charts, drawings, listening_data, look, panels, selection
 
@@ -56,7 +55,7 @@ def _(view):
         look.space(),
         look.figures(
             [
-                look.Figure("Data stand at", look.day(view.listener["as_of"])),
+                look.Figure("Data up to", look.day(view.listener["as_of"])),
                 look.Figure(
                     "Last play known",
                     look.moment(view.listener["last_played_at"], _zone).split(",")[0],
@@ -75,20 +74,20 @@ def _(view):
 
 
 @app.cell
-def _(view):
+def _(address, view):
     mo.stop(view is None)
     _runs = listening_data.runs()
     mo.stop(_runs.empty)
+    _options = {
+        f"{look.moment(row.checked_at, view.time_zone)} · {row.failed} failed, {row.warned} warned": row.run_id
+        for row in _runs.itertuples()
+    }
+    _wanted = address.get("run")
     run = mo.ui.dropdown(
-        {
-            f"{look.moment(row.checked_at, view.time_zone)} · {row.failed} failed, {row.warned} warned": row.run_id
-            for row in _runs.itertuples()
-        },
-        value=next(
-            f"{look.moment(row.checked_at, view.time_zone)} · {row.failed} failed, {row.warned} warned"
-            for row in _runs.itertuples()
-        ),
+        _options,
+        value=next((label for label, value in _options.items() if value == _wanted), next(iter(_options))),
         label="Run",
+        on_change=lambda value: address.set("run", value),
     )
     look.page_part(
         look.block(
@@ -96,10 +95,7 @@ def _(view):
             look.card(
                 "Check history",
                 drawings.check_history(listening_data.check_history()),
-                note=(
-                    "Newest 30 runs, the newest on the right; ● passed, ▲ warned, ✕ failed. Point at a mark "
-                    "for its value"
-                ),
+                note="The newest 30 runs, the newest on the right; ● passed, ▲ warned, ✕ failed",
             ),
         )
     )
@@ -107,26 +103,13 @@ def _(view):
 
 
 @app.cell
-def _(run, view):
-    _tone = {"PASS": "good", "WARN": "warn", "FAIL": "bad"}
-    _rows = [
-        (
-            look.tag(row.outcome, _tone.get(row.outcome, "")),
-            look.text(row.table_name),
-            look.text(row.check_name),
-            "–" if pd.isna(row.measured_value) else f"{row.measured_value:,.4g}",
-            look.text(row.message or ""),
-        )
-        for row in listening_data.checks(run.value).itertuples()
-    ]
+def _(run):
     look.page_part(
         look.space(),
         look.card(
             "Checks of one run",
             f'<div class="controls">{look.widget(run)}</div>',
-            look.table(
-                ["Outcome", "Table", "Check", "Measured", "Message"], _rows, caption="Failed checks first", numbers=[3]
-            ),
+            panels.checks_of_run(run.value),
         ),
     )
     return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,12 +15,19 @@ from dashboards import listening_data, look
 CUSTOM = "custom"
 
 
+# The address' parameters where no browser holds them: set while a page is rendered outside one.
+ADDRESS: ContextVar[dict[str, str] | None] = ContextVar("address", default=None)
+
+
 def read_address() -> Any:
-    """The address' parameters; without a browser, those of the command line (`marimo export html … -- --listener
-    ada`)."""
+    """The address' parameters; without a browser, those given in ADDRESS or on the command line (`marimo export html
+    … -- --listener ada`)."""
+    given = ADDRESS.get()
+    if given is not None:
+        return given
     address = mo.query_params()
     if not address.to_dict():
-        for name in ("listener", "period", "by", "playlist"):
+        for name in ("listener", "period"):
             value = mo.cli_args().get(name)
             if value:
                 address.set(name, str(value))
@@ -90,10 +98,12 @@ def period_choice(address: Any, user_id: str | None) -> mo.ui.dropdown:
     options = {f"Last {days} days": key for key, days in listening_data.ROLLING_DAYS.items()}
     options |= {"All time": "all"} | {str(year): str(year) for year in range(last.year, first.year - 1, -1)}
     options["Own range …"] = CUSTOM
-    try:
-        key = listening_data.period_of(address.get("period"), first, last).key
-    except ValueError:
-        key = listening_data.DEFAULT_PERIOD
+    key = address.get("period")
+    if key != CUSTOM:
+        try:
+            key = listening_data.period_of(key, first, last).key
+        except ValueError:
+            key = listening_data.DEFAULT_PERIOD
     chosen = next((label for label, value in options.items() if value == key), "Own range …")
 
     def keep(value: str) -> None:
@@ -132,10 +142,11 @@ def view(address: Any, user_id: str | None, period: str, days: tuple[dt.date, dt
     if wanted and wanted != user_id and wanted not in set(listening_data.listeners()["user_id"]):
         notices.append(f"There is no listener “{wanted[:40]}”. This is {person['display_name']}.")
     key = f"{days[0]}..{days[1]}" if period == CUSTOM else period
-    try:
-        listening_data.period_of(address.get("period"), first, last)
-    except ValueError as error:
-        notices.append(str(error))
+    if address.get("period") != CUSTOM:
+        try:
+            listening_data.period_of(address.get("period"), first, last)
+        except ValueError as error:
+            notices.append(str(error))
     return View(person, listening_data.period_of(key, first, last), notices)
 
 

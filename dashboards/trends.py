@@ -94,7 +94,7 @@ def _(buckets, granularity, view):
                     charts.line(buckets, "effective_artists", "Artists", granularity.value),
                     label="Effective number of artists a day",
                 ),
-                note="Artists a day if all were played equally (e to the entropy)",
+                note="Effective artists a day (e to the entropy)",
             ),
             look.card(
                 "Skips",
@@ -113,7 +113,7 @@ def _(buckets, granularity, view):
 @app.cell
 def _(granularity, view):
     mo.stop(view is None or not view.has_data)
-    _top = listening_data.top(view.user_id, "artist", view.period, limit=6)
+    _top = listening_data.top(view.user_id, "artist", view.period, limit=10)
     _artists = list(_top["artist_name"])
     _months = charts.with_days(
         listening_data.artist_months(view.user_id, _artists, view.period, granularity.value), "bucket"
@@ -136,8 +136,8 @@ def _(granularity, view):
                     "The most played artists",
                     look.chart(
                         charts.artist_streams(_months, _artists, granularity.value),
-                        label=f"Plays per {granularity.value} of the six most played artists",
-                        height=40 * len(_artists) + 20,
+                        label=f"Plays per {granularity.value} of the most played artists",
+                        height=38 * len(_artists) + 20,
                     )
                     if _artists
                     else look.empty("Nothing played in this period."),

@@ -1,9 +1,11 @@
-"""Airflow's navigation gets the dashboards; playlist and check tasks get a link to the page that shows their result."""
+"""Airflow's navigation gets the dashboards; playlist, persona and check tasks get a link to the page that shows their
+result."""
 
 from __future__ import annotations
 
 import os
 from typing import Any, ClassVar
+from urllib.parse import quote
 
 from airflow.sdk.bases.operatorlink import BaseOperatorLink
 from airflow.sdk.plugins_manager import AirflowPlugin
@@ -12,6 +14,12 @@ from soda_operator import QualityFailedOperator, SodaScanOperator
 
 DASHBOARDS_URL = os.environ.get("DASHBOARDS_URL", "http://127.0.0.1:2718").rstrip("/")
 PAGES = ["overview", "trends", "personas", "playlists", "quality"]
+ICON = "data:image/svg+xml," + quote(
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 40" fill="none" stroke="{colour}" stroke-width="2.5">'
+    '<circle cx="20" cy="20" r="17"/><circle cx="20" cy="20" r="11"/><circle cx="20" cy="20" r="3" fill="{colour}"/>'
+    "</svg>",
+    safe="{}",
+)
 
 
 def dashboard_address(page: str) -> str:
@@ -48,20 +56,31 @@ class QualityLink(BaseOperatorLink):
 
 
 class ListeningUIPlugin(AirflowPlugin):
-    """Each page as an entry of the navigation, shown inside Airflow's own frame."""
+    """The dashboards' home in the navigation bar, each page in its Plugins menu, all inside Airflow's own frame."""
 
     name = "listening_ui"
     external_views: ClassVar[list] = [  # type: ignore[misc]  # Airflow declares instance variables and reads the class
         {
-            "name": page.capitalize(),
-            "href": dashboard_address(page),
+            "name": "Listening",
+            "href": f"{DASHBOARDS_URL}/",
             "destination": "nav",
-            "category": "listening",
-            "url_route": f"listening-{page}",
-        }
-        for page in PAGES
+            "nav_top_level": True,
+            "url_route": "listening",
+            "icon": ICON.format(colour="%2352525b"),
+            "icon_dark_mode": ICON.format(colour="%23d4d4d8"),
+        },
+        *(
+            {
+                "name": page.capitalize(),
+                "href": dashboard_address(page),
+                "destination": "nav",
+                "category": "Listening",
+                "url_route": f"listening-{page}",
+            }
+            for page in PAGES
+        ),
     ]
-    operator_extra_links: ClassVar[list] = [  # type: ignore[misc]
+    operator_extra_links: ClassVar[list] = [  # type: ignore[misc]  # likewise
         PlaylistsLink(),
         PersonasLink(),
         QualityLink(),

@@ -24,14 +24,14 @@ from tests.browser.published_life import HOSTILE_TRACK, LISTENERS
 pytestmark = pytest.mark.browser
 
 PAGES = list(look.PAGES)
-# A page is complete when its last part, the colophon, is there.
-COMPLETE = ".colophon"
+# marimo's page is complete when its last part, the colophon, is there and the first paint has gone.
+COMPLETE = "body:not(:has(#first)) #root .colophon"
 
 
 def open_page(page: Page, site: str, name: str, **parameters: str) -> None:
     page.goto(f"{site}/{name}/?{urlencode(parameters)}")
     try:
-        page.wait_for_selector(COMPLETE)
+        page.wait_for_selector(COMPLETE, timeout=20_000)
     except TimeoutError:
         # Where containers come and go, Chromium drops requests under way (ERR_NETWORK_CHANGED) and scripts are missing.
         page.reload()
@@ -82,6 +82,48 @@ def test_every_page_shows_every_listener(page, site, name, listener):
     assert "nan" not in page.locator("body").inner_text().lower().split()
     # What cannot be seen is said: drawings and charts have names.
     assert page.locator("figure:not([aria-label]), .drawing:not([aria-label])").count() == 0
+
+
+WORDS = """parts => parts.flatMap(part => {
+    const copy = part.cloneNode(true);
+    copy.querySelectorAll('.controls, .actions').forEach(control => control.remove());
+    return copy.textContent.split(/\\s+/).filter(Boolean);
+})"""
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_first_paint_says_what_the_page_says(browser, page, site, name):
+    """Every word and number is in the document itself, before any script runs."""
+    context = browser.new_context(java_script_enabled=False)
+    document = context.new_page()
+    document.goto(f"{site}/{name}/?listener=ada&period=2025")
+    painted = document.locator("#first .listening").evaluate_all(WORDS)
+    context.close()
+    open_page(page, site, name, listener="ada", period="2025")
+    live = page.locator("#root .listening").evaluate_all(WORDS)
+    assert painted == live
+    assert len(live) > 50
+
+
+def test_controls_of_the_first_paint_load_the_page_anew(page, site):
+    """They work while marimo's scripts are still on their way."""
+    # Held back, not refused: a refusal would be an error in the console.
+    page.route("**/assets/index-*.js", lambda route: None)
+    page.goto(f"{site}/overview/?listener=ada&period=28d", wait_until="commit")
+    first = page.locator("#first")
+    first.get_by_label("Listener").select_option("Bea")
+    expect(first.locator("h1")).to_have_text("Bea")
+    first.get_by_label("Period").select_option("2025")
+    expect(first.locator(".lead")).to_contain_text("1 Jan 2025")
+    first.get_by_label("time").check()
+    expect(first.get_by_role("list", name="Tracks").locator(".amount").first).to_contain_text(
+        re.compile(r"\d (h|min|s)")
+    )
+    first.get_by_label("Period").select_option("Own range …")
+    expect(first.get_by_label("To", exact=True)).to_have_value("2026-06-30")
+    first.get_by_label("To", exact=True).fill("2026-06-20")
+    expect(first.locator(".lead")).to_contain_text("20 Jun 2026")
+    assert parameters_of(page) == {"listener": "bea", "period": "2026-06-03..2026-06-20", "rank": "ms_played"}
 
 
 def test_key_figures_are_the_tables(page, site, reader):

@@ -41,9 +41,8 @@ def test_export_runs_every_cell(page, tmp_path):
     assert "Data of Bea" in file.read_text()
 
 
-def test_report_holds_every_page_without_scripts_from_elsewhere(tmp_path, monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["report", "--listener", "ada", "--period", "2025"])
-    files = report.write_report(tmp_path)
+def test_report_holds_every_page_without_scripts_from_elsewhere(tmp_path):
+    files = report.write_report(tmp_path, {"listener": "ada", "period": "2025"})
     assert [file.stem for file in files] == list(look.PAGES)
     for file in files:
         written = file.read_text()
