@@ -46,22 +46,38 @@ delete from staging.album_days d
 using removed r
 where d.user_id = r.user_id and d.artist_name = r.artist_name and d.album_name = r.album_name and d.local_date = r.local_date;
 
+select staging.begin_fill('album_days', (select count(*) from added));
+
 insert into staging.album_days (user_id, local_date, artist_name, album_name, plays, skips, ms_played, first_played_at, last_played_at)
-select user_id, local_date, artist_name, album_name, plays, skips, ms_played, first_played_at, last_played_at from added;
+select user_id, local_date, artist_name, album_name, plays, skips, ms_played, first_played_at, last_played_at from added
+order by user_id, local_date, artist_name, album_name;
+
+select staging.end_fill('album_days');
 
 select staging.refresh_statistics('album_days', (select count(*) from added));
 
--- Sums follow the difference of the days; firsts and lasts are looked up. Travel can turn the order of days and moments
--- around, by less than 3 days.
+-- Sums follow the difference of the days, and so do firsts and lasts unless a day was taken away or changed: then they
+-- are looked up. Travel can turn the order of days and moments around, by less than 3 days.
 create temp table new_totals on commit drop as
 with
 changes as (
-    select user_id, artist_name, album_name, plays, skips, 1 as days, ms_played from added
+    select user_id, artist_name, album_name, local_date, plays, skips, 1 as days, ms_played, first_played_at, last_played_at from added
     union all
-    select user_id, artist_name, album_name, -plays, -skips, -1, -ms_played from removed
+    select user_id, artist_name, album_name, local_date, -plays, -skips, -1, -ms_played, null, null from removed
 ),
 changed as (
-    select user_id, artist_name, album_name, sum(plays) as plays, sum(skips) as skips, sum(days) as days, sum(ms_played) as ms_played
+    select
+        user_id,
+        artist_name, album_name,
+        sum(plays) as plays,
+        sum(skips) as skips,
+        sum(days) as days,
+        sum(ms_played) as ms_played,
+        min(first_played_at) as first_played_at,
+        max(last_played_at) as last_played_at,
+        min(local_date) as first_local_date,
+        max(local_date) as last_local_date,
+        bool_or(days < 0) as is_looked_up
     from changes
     group by user_id, artist_name, album_name
 )
@@ -73,31 +89,39 @@ select
     (coalesce(t.skips, 0) + c.skips)::integer as skips,
     (coalesce(t.days, 0) + c.days)::integer as days,
     (coalesce(t.ms_played, 0) + c.ms_played)::bigint as ms_played,
-    f.first_played_at,
-    l.last_played_at,
-    first_day.local_date as first_local_date,
-    last_day.local_date as last_local_date,
+    case
+        when c.is_looked_up then f.first_played_at else least(t.first_played_at, c.first_played_at)
+    end as first_played_at,
+    case
+        when c.is_looked_up then l.last_played_at else greatest(t.last_played_at, c.last_played_at)
+    end as last_played_at,
+    case
+        when c.is_looked_up then first_day.local_date else least(t.first_local_date, c.first_local_date)
+    end as first_local_date,
+    case
+        when c.is_looked_up then last_day.local_date else greatest(t.last_local_date, c.last_local_date)
+    end as last_local_date,
     t.first_local_date as old_first_local_date
 from changed c
 left join staging.album_totals t on t.user_id = c.user_id and t.artist_name = c.artist_name and t.album_name = c.album_name
 left join lateral (
     select d.local_date from staging.album_days d
-    where d.user_id = c.user_id and d.artist_name = c.artist_name and d.album_name = c.album_name
+    where c.is_looked_up and d.user_id = c.user_id and d.artist_name = c.artist_name and d.album_name = c.album_name
     order by d.user_id, d.artist_name, d.album_name, d.local_date limit 1
 ) first_day on true
 left join lateral (
     select d.local_date from staging.album_days d
-    where d.user_id = c.user_id and d.artist_name = c.artist_name and d.album_name = c.album_name
+    where c.is_looked_up and d.user_id = c.user_id and d.artist_name = c.artist_name and d.album_name = c.album_name
     order by d.user_id desc, d.artist_name desc, d.album_name desc, d.local_date desc limit 1
 ) last_day on true
 left join lateral (
     select min(d.first_played_at) as first_played_at from staging.album_days d
-    where d.user_id = c.user_id and d.artist_name = c.artist_name and d.album_name = c.album_name
+    where c.is_looked_up and d.user_id = c.user_id and d.artist_name = c.artist_name and d.album_name = c.album_name
         and d.local_date between first_day.local_date and first_day.local_date + 3
 ) f on true
 left join lateral (
     select max(d.last_played_at) as last_played_at from staging.album_days d
-    where d.user_id = c.user_id and d.artist_name = c.artist_name and d.album_name = c.album_name
+    where c.is_looked_up and d.user_id = c.user_id and d.artist_name = c.artist_name and d.album_name = c.album_name
         and d.local_date between last_day.local_date - 3 and last_day.local_date
 ) l on true;
 
@@ -105,9 +129,11 @@ analyze new_totals (user_id, artist_name, album_name);
 
 delete from staging.album_totals t
 using new_totals n
-where t.user_id = n.user_id and t.artist_name = n.artist_name and t.album_name = n.album_name and n.plays = 0;
+where t.user_id = n.user_id and t.artist_name = n.artist_name and t.album_name = n.album_name;
 
-insert into staging.album_totals as t (
+select staging.begin_fill('album_totals', (select count(*) from new_totals));
+
+insert into staging.album_totals (
     user_id, artist_name, album_name,
     plays, skips, days, ms_played, first_played_at, last_played_at, first_local_date, last_local_date
 )
@@ -116,15 +142,8 @@ select
     plays, skips, days, ms_played, first_played_at, last_played_at, first_local_date, last_local_date
 from new_totals
 where plays > 0
-on conflict (user_id, artist_name, album_name) do update set
-    plays = excluded.plays,
-    skips = excluded.skips,
-    days = excluded.days,
-    ms_played = excluded.ms_played,
-    first_played_at = excluded.first_played_at,
-    last_played_at = excluded.last_played_at,
-    first_local_date = excluded.first_local_date,
-    last_local_date = excluded.last_local_date
-where t.* is distinct from excluded.*;
+order by user_id, artist_name, album_name;
+
+select staging.end_fill('album_totals');
 
 select staging.refresh_statistics('album_totals', (select count(*) from new_totals));

@@ -124,44 +124,35 @@ read as (
         r.source = 'api' as is_api,
         case r.source when 'extended_history' then 1 when 'account_history' then 2 else 3 end as rank,
         case r.source
-            when 'api' then p.track ->> 'name'
-            when 'account_history' then p."trackName"
-            else p.master_metadata_track_name
+            when 'api' then r.payload #>> '{track,name}'
+            when 'account_history' then r.payload ->> 'trackName'
+            else r.payload ->> 'master_metadata_track_name'
         end as track_name,
         case r.source
-            when 'api' then p.track #>> '{artists,0,name}'
-            when 'account_history' then p."artistName"
-            else p.master_metadata_album_artist_name
+            when 'api' then r.payload #>> '{track,artists,0,name}'
+            when 'account_history' then r.payload ->> 'artistName'
+            else r.payload ->> 'master_metadata_album_artist_name'
         end as artist_name,
         case r.source
-            when 'api' then p.track #>> '{album,name}'
-            else p.master_metadata_album_album_name
+            when 'api' then r.payload #>> '{track,album,name}'
+            else r.payload ->> 'master_metadata_album_album_name'
         end as album_name,
-        p.track #>> '{external_ids,isrc}' as isrc,
-        p.platform,
-        nullif(p.reason_start, '') as reason_start,
-        nullif(p.reason_end, '') as reason_end,
-        coalesce(p.skipped in ('true', '1', '1.0'), false)
-            or coalesce(p.reason_end in ('backbtn', 'fwdbtn', 'endplay', 'unknown'), false) as skipped,
-        p.shuffle in ('true', '1', '1.0') as shuffle,
-        p.offline in ('true', '1', '1.0') as offline,
-        p.incognito_mode in ('true', '1', '1.0') as incognito,
+        r.payload,
         case r.source
-            when 'api' then p.track -> 'duration_ms'
-            when 'account_history' then p."msPlayed"
-            else p.ms_played
+            when 'api' then r.payload #> '{track,duration_ms}'
+            when 'account_history' then r.payload -> 'msPlayed'
+            else r.payload -> 'ms_played'
         end as ms
     from raw r
-    cross join lateral jsonb_to_record(
-        case when jsonb_typeof(r.payload) = 'object' then r.payload else '{}' end
-    ) as p (
-        ms_played jsonb, "msPlayed" jsonb, track jsonb, "trackName" text, "artistName" text,
-        master_metadata_track_name text, master_metadata_album_artist_name text, master_metadata_album_album_name text,
-        platform text, reason_start text, reason_end text, skipped text, shuffle text, offline text, incognito_mode text
-    )
 ),
 measured as (
-    select r.*, case when jsonb_typeof(r.ms) = 'number' then round(r.ms::numeric) end as ms_known from read r
+    select
+        r.*,
+        case when jsonb_typeof(r.ms) = 'number' then round(r.ms::numeric) end as ms_known,
+        r.source = 'account_history' or r.item_type = 'local' as is_known_by_name,
+        r.payload ->> 'reason_end' as reason_end
+    from read r
+    offset 0  -- else the planner has each of these worked out again wherever it is named
 )
 select
     m.user_id,
@@ -174,14 +165,15 @@ select
     coalesce(nullif(m.track_name, ''), 'Unknown track') as track_name,
     coalesce(nullif(m.artist_name, ''), 'Unknown artist') as artist_name,
     nullif(m.album_name, '') as album_name,
-    case when m.is_api then m.isrc when m.rank = 1 then t.isrc end as isrc,
-    m.platform,
-    m.reason_start,
-    m.reason_end,
-    m.skipped,
-    m.shuffle,
-    m.offline,
-    m.incognito,
+    case when m.is_api then m.payload #>> '{track,external_ids,isrc}' when m.rank = 1 then t.isrc end as isrc,
+    m.payload ->> 'platform' as platform,
+    nullif(m.payload ->> 'reason_start', '') as reason_start,
+    nullif(m.reason_end, '') as reason_end,
+    coalesce(m.payload ->> 'skipped' in ('true', '1', '1.0'), false)
+        or coalesce(m.reason_end in ('backbtn', 'fwdbtn', 'endplay', 'unknown'), false) as skipped,
+    m.payload ->> 'shuffle' in ('true', '1', '1.0') as shuffle,
+    m.payload ->> 'offline' in ('true', '1', '1.0') as offline,
+    m.payload ->> 'incognito_mode' in ('true', '1', '1.0') as incognito,
     case when coalesce(m.ms_known, 0) between 0 and 86400000 then coalesce(m.ms_known, 0)::integer end as ms_known,
     m.is_api or m.ms_known is null as is_estimated,
     case
@@ -192,16 +184,15 @@ select
         when m.ms_known not between 0 and 86400000 then 'impossible_duration'
         when m.item_type = 'episode' then 'podcast_episode'
         when m.item_type in ('audiobook', 'video') then m.item_type
-        when m.source = 'account_history' or m.item_type = 'local' then
-            case when coalesce(m.track_name, '') = '' or coalesce(m.artist_name, '') = '' then 'missing_track_id' end
-        when m.track_id is null then 'missing_track_id'
+        when m.is_known_by_name and (coalesce(m.track_name, '') = '' or coalesce(m.artist_name, '') = '')
+            then 'missing_track_id'
+        when not m.is_known_by_name and m.track_id is null then 'missing_track_id'
+        -- on for 0 ms is not heard
+        when m.ms_known = 0 and not m.is_api then 'no_playback'
     end as reason
 from measured m
 left join raw_quarantine q using (user_id, source, event_key)
 left join tracks t on m.rank = 1 and t.track_id = m.track_id;
-
--- A row that was on for 0 ms was not heard. It keeps its reason if it has one.
-update candidates set reason = 'no_playback' where reason is null and ms_known = 0 and not is_estimated;
 
 analyze candidates (user_id, event_key, rank, is_api, reason, ended_at);
 
@@ -287,9 +278,16 @@ select staging.match_nearest();
 
 analyze same_plays;
 
+create temp table zones on commit drop as
+select user_id, '-infinity'::timestamptz as valid_from, time_zone from listeners
+union all
+select user_id, valid_from, time_zone from listener_time_zones;
+
+analyze zones;
+
 -- The plays, with the length of API rows estimated: the track's, but not back over the end of what was on before (looked
 -- for 15 minutes back), and at least the 30 s without which Spotify does not list a play.
-create temp table plays on commit drop as
+create temp table new_events on commit drop as
 with
 heard as (
     select c.*, lag(c.ended_at) over (partition by c.user_id order by c.ended_at, c.event_key) as previous_ended_at
@@ -309,16 +307,10 @@ estimated as (
     from heard h
     where h.reason is null
         and not exists (select from same_plays s where s.user_id = h.user_id and s.giving_way = h.event_key)
-)
-select e.*, e.ended_at - e.ms_played * interval '1 millisecond' as started_at from estimated e;
-
-create temp table zones on commit drop as
-select user_id, '-infinity'::timestamptz as valid_from, time_zone from listeners
-union all
-select user_id, valid_from, time_zone from listener_time_zones;
-
-create temp table new_events on commit drop as
-with
+),
+plays as (
+    select e.*, e.ended_at - e.ms_played * interval '1 millisecond' as started_at from estimated e
+),
 periods as (
     select
         user_id, time_zone, valid_from,
@@ -334,6 +326,7 @@ local as (
 begun as (
     select
         l.*,
+        l.started_at at time zone l.time_zone as local_started_at,
         case
             when l.started_at - lag(l.ended_at) over listener <= %(session_gap_minutes)s * interval '1 minute' then null
             else (extract(epoch from l.started_at) * 1000)::bigint
@@ -362,8 +355,8 @@ select
     b.incognito,
     b.ended_at as played_at,
     b.started_at,
-    b.started_at at time zone b.time_zone as local_started_at,
-    (b.started_at at time zone b.time_zone)::date as local_date
+    b.local_started_at,
+    b.local_started_at::date as local_date
 from begun b;
 
 analyze new_events (user_id, event_id, source);
@@ -437,6 +430,8 @@ gone as (
 )
 insert into changed_days select distinct user_id, local_date from gone;
 
+select staging.begin_fill('listening_events', (select count(*) from new_events));
+
 with
 added as (
     insert into staging.listening_events (
@@ -455,6 +450,8 @@ added as (
     returning user_id, local_date
 )
 insert into changed_days select distinct user_id, local_date from added;
+
+select staging.end_fill('listening_events');
 
 -- Account plays elsewhere in the history whose name now means another track.
 with

@@ -12,31 +12,9 @@ from hypothesis import strategies as st
 
 from include.sql.analytics import run_steps
 from tests.integration.analytics.raw_rows import AS_OF, BEGIN, account, api, extended, insert
+from tests.integration.analytics.tables import TABLES, content, empty, mark_all
 
-TABLES = {
-    "listening_events": "user_id, event_id",
-    "excluded_events": "user_id, source, event_key",
-    "listening_sessions": "user_id, session_id",
-    "artist_days": "user_id, local_date, artist_name",
-    "artist_totals": "user_id, artist_name",
-    "track_days": "user_id, local_date, track_id",
-    "track_totals": "user_id, track_id",
-    "album_days": "user_id, local_date, artist_name, album_name",
-    "album_totals": "user_id, artist_name, album_name",
-    "listening_hours": "user_id, local_date, hour",
-    "daily_trends": "user_id, local_date",
-    "analytics_user_metrics": "user_id",
-    "track_names": "user_id, name_id, track_id",
-}
 ZONES = ["Europe/Berlin", "America/New_York", "Asia/Tokyo", "Pacific/Kiritimati", "Pacific/Pago_Pago"]
-
-
-def content(connection: psycopg.Connection, schema: str = "staging") -> dict[str, list[tuple]]:
-    return {
-        table: connection.execute(f"select * from {schema}.{table} order by {key}").fetchall()
-        for table, key in TABLES.items()
-        if schema == "staging" or table != "track_names"
-    }
 
 
 # Times cluster around a few moments, so that plays meet, touch and chain; ends are dense around the day's edges and
@@ -113,24 +91,6 @@ def cleared(owner_conninfo: str) -> Iterator[psycopg.Connection]:
         yield connection
 
 
-def empty(connection: psycopg.Connection, *, raw: bool) -> None:
-    staging = connection.execute(
-        "select string_agg(format('staging.%I', table_name), ', ') from staging.published_tables"
-    )
-    connection.execute(f"truncate {staging.fetchone()[0]}, staging.track_names, pending_days")
-    if raw:
-        connection.execute("alter table raw_listening_events disable trigger append_only")
-        connection.execute(
-            "truncate raw_listening_events, raw_quarantine, tracks, listeners, listener_time_zones, pending_days"
-        )
-        connection.execute("alter table raw_listening_events enable trigger append_only")
-        connection.execute("update staging.newest_run set as_of = '-infinity'")
-        connection.execute(
-            "insert into listeners (user_id, display_name, time_zone) values ('ada', 'Ada', 'Europe/Berlin')"
-        )
-    connection.commit()
-
-
 @settings(
     max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
@@ -145,11 +105,7 @@ def test_incremental_equals_full_rebuild(cleared, history, rebuilt_after):
     incremental = content(cleared)
 
     empty(cleared, raw=False)
-    cleared.execute(
-        "insert into pending_days select distinct 'listening_events', user_id, (played_at at time zone 'UTC')::date"
-        " from raw_listening_events"
-    )
-    cleared.commit()
+    mark_all(cleared)
     run_steps(cleared, as_of=AS_OF)
     rebuilt = content(cleared)
     for table in TABLES:
