@@ -66,7 +66,7 @@ def _time_tooltip(granularity: str, column: str = "bucket") -> alt.Tooltip:
     return alt.Tooltip(f"{column}:T", title="When", format=_TIME_FORMATS[granularity][1])
 
 
-def bars(buckets: pd.DataFrame, column: str, title: str, granularity: str) -> alt.LayerChart:
+def bars(buckets: pd.DataFrame, column: str, title: str, granularity: str) -> alt.TopLevelMixin:
     """One bar a bucket and the mean as a line."""
     base = alt.Chart(_spans(buckets, granularity))
     drawn = base.mark_rect(color="var(--tone-accent)").encode(

@@ -209,7 +209,8 @@ def check_history(history: pd.DataFrame) -> str:
     :param history: run_id, checked_at, table_name, check_name, outcome, measured_value.
     """
     runs = list(history.sort_values("checked_at")["run_id"].drop_duplicates())
-    noticed, quiet = [], []
+    noticed: list[str] = []
+    quiet: list[str] = []
     for (table, check), rows in history.groupby(["table_name", "check_name"], sort=False):
         by_run = {row.run_id: row for row in rows.itertuples()}
         marks = []

@@ -351,7 +351,7 @@ def masthead(title: str, lead: str, controls: Sequence[object]) -> str:
 
 @alt.theme.register("listening", enable=True)
 def _theme() -> alt.theme.ThemeConfig:
-    axis = {
+    axis: alt.theme.AxisConfigKwds = {
         "labelColor": "var(--tone-muted)",
         "titleColor": "var(--tone-muted)",
         "labelFontSize": 12,

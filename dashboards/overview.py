@@ -81,7 +81,7 @@ def _(measure, view):
     mo.stop(view is None or not view.has_data)
     since = "the ranking of 4 weeks ago" if view.period.is_all else view.before
 
-    def _ranking(kind: str, title: str) -> str:
+    def _ranking(kind: listening_data.Kind, title: str) -> str:
         rows = listening_data.top(view.user_id, kind, view.period, measure=measure.value, limit=10)
         if rows.empty:
             return look.card(title, look.empty("Nothing played in this period."))

@@ -375,7 +375,8 @@ def token_age(view: View) -> tuple[str, str]:
 def checks_of_run(run_id: str) -> str:
     """The checks that warned or failed in one run, and behind a summary those that passed."""
     tones = {"PASS": "good", "WARN": "warn", "FAIL": "bad"}
-    noticed, passed = [], []
+    noticed: list[tuple[str, ...]] = []
+    passed: list[tuple[str, ...]] = []
     for row in listening_data.checks(run_id).itertuples():
         cells = (
             look.tag(row.outcome, tones.get(row.outcome, "")),

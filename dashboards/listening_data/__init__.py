@@ -27,8 +27,16 @@ from dashboards.listening_data.models import (
     session_points,
     typical_sessions,
 )
-from dashboards.listening_data.people import DEFAULT_PERIOD, ROLLING_DAYS, Period, listener, listeners, period_of
-from dashboards.listening_data.rankings import KINDS, artist_months, movers, period_totals, top
+from dashboards.listening_data.people import (
+    DEFAULT_PERIOD,
+    ROLLING_DAYS,
+    Granularity,
+    Period,
+    listener,
+    listeners,
+    period_of,
+)
+from dashboards.listening_data.rankings import KINDS, Kind, artist_months, movers, period_totals, top
 from dashboards.listening_data.reader import DatabaseNotConfiguredError, read
 from dashboards.listening_data.timeline import (
     clock,
@@ -46,6 +54,8 @@ __all__ = [
     "KINDS",
     "ROLLING_DAYS",
     "DatabaseNotConfiguredError",
+    "Granularity",
+    "Kind",
     "Period",
     "accounts",
     "api_calls",

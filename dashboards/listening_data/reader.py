@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import Any
+from typing import Any, LiteralString
 
 import pandas as pd
 import psycopg
@@ -50,13 +50,13 @@ def _connection() -> psycopg.Connection[dict[str, Any]]:
     return connection
 
 
-def read(statement: str | sql.Composed, **parameters: Any) -> pd.DataFrame:
+def read(statement: LiteralString | sql.Composed, **parameters: Any) -> pd.DataFrame:
     """Run one statement with bound parameters; reconnect once if the server went away meanwhile."""
     for attempt in (1, 2):
         connection = _connection()
         try:
             with connection.cursor() as cursor:
-                cursor.execute(statement, parameters)  # type: ignore[arg-type]
+                cursor.execute(statement, parameters)
                 columns = [column.name for column in cursor.description or []]
                 frame = pd.DataFrame(cursor.fetchall(), columns=columns)
             # A missing text is None, not NaN, which would pass for a text that is there.

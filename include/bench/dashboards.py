@@ -70,13 +70,18 @@ insert into analytics.listening_sessions select %(user_id)s, id, 14, 13, 8, 9, 1
 local_date, local_date + interval '1 hour',
     local_date + (id %% 24) * interval '1 hour', local_date
 from plays where id %% 14 = 0;
+insert into analytics.listening_events (user_id, event_id, source, track_id, session_id, track_name, artist_name,
+    time_zone, ms_played, ms_played_is_estimated, skipped, played_at, started_at, local_started_at, local_date)
+select user_id, gen_random_uuid(), 'api', 'T' || session_id + place, session_id, 'Track ' || session_id + place,
+    'Artist ' || place, 'UTC', 200000, false, false, started_at, started_at, local_started_at, local_date
+from analytics.listening_sessions, generate_series(0, 13) place where user_id = %(user_id)s;
 insert into analytics.daily_trends
 select %(user_id)s, local_date, count(*), count(*) / 14 + 1, count(distinct track), count(distinct track / 30), 1,
     1, count(*) / 9,
     count(*) * 200000, 2.5, 1, 1, 1, 1, row_number() over (order by local_date)
 from plays group by local_date;
 insert into ml.session_clusters
-select %(user_id)s, session_id, local_date, 1, session_id %% 5, session_id %% 5, 0.5
+select %(user_id)s, session_id, local_date, 1, session_id %% 5, session_id %% 5, random()
 from analytics.listening_sessions where user_id = %(user_id)s;
 insert into ml.session_features (user_id, session_id, local_date, plays, minutes, unique_artists, unique_tracks,
     artist_entropy,
@@ -193,12 +198,22 @@ def site(dsn: str) -> Iterator[str]:
         server.terminate()
 
 
-def page_seconds(address: str, user_ids: list[str]) -> dict[str, float]:
-    """Median seconds from asking for the overview of all time to its last part drawn, in a browser that has been
-    here before."""
+# The first paint holds every number and drawing of the page, and controls that work: ten rows in each of the three
+# rankings, calendar, clock and hours, the tables, the last line.
+COMPLETE = """() => {
+    const page = document.querySelector('#first') ?? document.querySelector('#root');
+    return page.querySelectorAll('.ranking li').length == 30 && page.querySelectorAll('svg.drawing').length == 3
+        && page.querySelectorAll('tbody tr').length >= 6 && page.querySelector('.colophon')?.checkVisibility();
+}"""
+PAINTED = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+
+
+def page_seconds(address: str, user_ids: list[str]) -> dict[str, tuple[float, float]]:
+    """Median seconds from asking for the overview of all time to the complete page on the screen, and to marimo's live
+    page in its place, in a browser that has been here before."""
     from playwright.sync_api import sync_playwright
 
-    taken: dict[str, list[float]] = {user_id: [] for user_id in user_ids}
+    taken: dict[str, list[tuple[float, float]]] = {user_id: [] for user_id in user_ids}
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM_FLAGS)
         context = browser.new_context(viewport={"width": 1440, "height": 900})
@@ -207,30 +222,36 @@ def page_seconds(address: str, user_ids: list[str]) -> dict[str, float]:
                 page = context.new_page()
                 began = time.perf_counter()
                 page.goto(f"{address}/overview/?listener={user_id}&period=all", wait_until="commit")
-                page.wait_for_selector(".colophon")
-                page.wait_for_selector("figure svg.marks")
+                page.wait_for_function(COMPLETE)
+                page.evaluate(PAINTED)
+                complete = time.perf_counter() - began
+                page.wait_for_selector("body:not(:has(#first)) #root .colophon")
                 if turn:  # the first visit fills the browser's cache
-                    taken[user_id].append(time.perf_counter() - began)
+                    taken[user_id].append((complete, time.perf_counter() - began))
                 page.close()
         browser.close()
-    return {user_id: median(seconds) for user_id, seconds in taken.items()}
+    return {
+        user_id: (median(times[0] for times in all_), median(times[1] for times in all_))
+        for user_id, all_ in taken.items()
+    }
 
 
 @benchmark
 def dashboards() -> list[Figure]:
-    """page_seconds_1m, page_growth (against 10 thousand plays), query_ms_max_1m."""
+    """page_seconds_1m, page_growth (against 10 thousand plays), page_live_seconds_1m, query_ms_max_1m."""
     with published_lives() as dsn:
         os.environ["LISTENING_READER_DSN"] = dsn
         slowest = {}
         for name, query in queries("large").items():
             query()
-            slowest[name] = median(milliseconds(query) for _ in range(3))
+            slowest[name] = median(milliseconds(query) for _ in range(5))
         for name in sorted(slowest, key=lambda name: -slowest[name])[:8]:
             print(f"  {slowest[name]:6.1f} ms  {name}", flush=True)
         with site(dsn) as address:
             seconds = page_seconds(address, ["large", "small"])
     return [
-        at_most("page_seconds_1m", seconds["large"], "s", 2),
-        at_most("page_growth", seconds["large"] / seconds["small"], "ratio", 1.5),
+        at_most("page_seconds_1m", seconds["large"][0], "s", 2),
+        at_most("page_growth", seconds["large"][0] / seconds["small"][0], "ratio", 1.5),
+        at_most("page_live_seconds_1m", seconds["large"][1], "s", 3),
         at_most("query_ms_max_1m", max(slowest.values()), "ms", 100),
     ]
