@@ -68,8 +68,6 @@ def _(colours, people, view):
     mo.stop(view is None or not view.has_data or people.empty)
     _days = view.period.days
     _granularity: listening_data.Granularity = "week" if _days <= 200 else "month" if _days <= 1600 else "quarter"
-        "week" if view.period.days <= 200 else "month" if view.period.days <= 1600 else "quarter"
-    )
     _labels = dict(zip(people["persona_id"], people["label"], strict=True))
     _time = charts.with_days(listening_data.persona_time(view.user_id, view.period, _granularity), "bucket")
     _time = _time.assign(hours=_time["ms_played"] / 3_600_000, persona=_time["persona_id"].map(_labels))
