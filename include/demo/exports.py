@@ -15,22 +15,18 @@ and rows that do, oddly: `late_sync` (played offline, `ts` is when the device wa
 from __future__ import annotations
 
 import argparse
-import io
-import itertools
 import json
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import IO, Any, Literal, NamedTuple
 
 from include.demo.catalog import Chapter, Episode, LocalFile, Track
 from include.demo.draws import hashed
-from include.demo.habits import HABITS
 from include.demo.life import Life, Play
-from include.demo.listeners import DEMO_LISTENERS, build_life, invent_listener, listener_named
+from include.demo.listeners import DEMO_LISTENERS, build_life, busy_listener, listener_named
 from include.demo.recently_played import DAYS_LATE_MS, synced_ms
 
 Generation = Literal["extended", "endsong"]
@@ -214,14 +210,13 @@ class _Archive:
         info = zipfile.ZipInfo(name, (2026, 1, 1, 0, 0, 0))
         info.compress_type = zipfile.ZIP_DEFLATED
         info.external_attr = 0o644 << 16
-        info._compresslevel = self._level  # type: ignore[attr-defined]
         return info
 
     def add(self, name: str, content: str | bytes) -> None:
         self._zip.writestr(self._info(name), content, compresslevel=self._level)
 
-    def open(self, name: str) -> io.BufferedIOBase:
-        return self._zip.open(self._info(name), "w", force_zip64=True)  # type: ignore[return-value]
+    def open(self, name: str) -> IO[bytes]:
+        return self._zip.open(name, "w", force_zip64=True)
 
 
 def write_extended_history(path: Path, life: Life, generation: Generation = "extended") -> list[ExportRow]:
@@ -308,8 +303,8 @@ def write_account_data(path: Path, life: Life, *, older: bool = False) -> int:
 def write_bulk_history(path: Path, rows: int, *, seed: int = 1, file_bytes: int = FILE_BYTES) -> int:
     """Write an extended history of exactly `rows` rows quickly; returns the size of its JSON in bytes.
 
-    Half a year of a very busy invented life, with its quirks, repeated back in time by whole weeks: a million rows
-    are about ten years. `file_bytes` is how large a member of the zip gets; a path ending in .json is one bare file.
+    Half a year of a busy invented life, with its quirks, repeated back in time by whole weeks: a million rows are about
+    ten years. `file_bytes` is how large a member of the zip gets; a path ending in .json is one bare file.
     """
     pieces, days = _bulk_pieces(rows, seed)
     tiles = -(-rows // len(pieces))
@@ -345,13 +340,7 @@ _EPOCH = date(1970, 1, 1)
 
 def _bulk_pieces(rows: int, seed: int) -> tuple[list[_Piece], int]:
     weeks = min(26, 2 + rows // 1500)
-    listener = replace(
-        invent_listener("bulk", seed, born=(_BULK_UNTIL - timedelta(weeks=weeks)).date()),
-        habits=tuple(
-            replace(habit, name=f"{habit.name} {hour}", hour=hour, minutes=110, per_weekday=0.95, per_weekend_day=0.95)
-            for hour, habit in zip(range(1, 25, 3), itertools.cycle(HABITS.values()), strict=False)
-        ),
-    )
+    listener = busy_listener("bulk", seed, born=(_BULK_UNTIL - timedelta(weeks=weeks)).date())
     encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
     pieces = []
     for exported in export_rows(build_life(listener, seed, _BULK_UNTIL)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from datetime import date
 
@@ -9,7 +10,17 @@ from include.demo.draws import Draws
 from include.demo.habits import HABITS, Habit, Listener, utc
 from include.demo.life import Life, Play, Session, build_life
 
-__all__ = ["DEMO_LISTENERS", "Life", "Listener", "Play", "Session", "build_life", "invent_listener", "listener_named"]
+__all__ = [
+    "DEMO_LISTENERS",
+    "Life",
+    "Listener",
+    "Play",
+    "Session",
+    "build_life",
+    "busy_listener",
+    "invent_listener",
+    "listener_named",
+]
 
 
 def _habits(*names: str) -> tuple[Habit, ...]:
@@ -131,3 +142,13 @@ def invent_listener(
         circles=14 + draws.below(8),
         busyness=busyness,
     )
+
+
+def busy_listener(user_id: str, seed: int, *, born: date, time_zone: str = "UTC") -> Listener:
+    """An invented listener who plays music from morning to night: above 200 plays on most days."""
+    listener = invent_listener(user_id, seed, born=born, busyness=2.0, time_zone=time_zone)
+    habits = tuple(
+        replace(habit, name=f"{habit.name} {hour}", hour=hour, minutes=130, per_weekday=0.95, per_weekend_day=0.95)
+        for hour, habit in zip(range(6, 24, 2), itertools.cycle(listener.habits), strict=False)
+    )
+    return replace(listener, habits=habits)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import zipfile
 import zlib
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import IO, TYPE_CHECKING, Any
 
 import psycopg
-from psycopg.copy import Copy, QueuedLibpqWriter
 from psycopg.types.json import Jsonb
 
 from include.ingestion.export_files import ExportFile, Member, list_files, open_members
@@ -42,7 +43,10 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class FileReport:
-    """What became of one export file; the columns of ingested_files."""
+    """What became of one export file; the columns of ingested_files.
+
+    :ivar rows_already_known: stored before, from another file or from an earlier row of this one.
+    """
 
     status: str
     message: str | None = None
@@ -123,8 +127,8 @@ def import_file(
         key = {"user_id": file.user_id, "sha256": digest}
         try:
             with connection.transaction():
-                # Two runs at once: the second waits, then sees the first one's work.
-                connection.execute(statement("lock_file"), key)
+                # One file of a listener at a time: a second run waits, then sees what the first one stored.
+                connection.execute(statement("lock_listener"), {"user_id": file.user_id})
                 known = connection.execute(statement("read_file_status"), key).fetchone()
                 if known is not None and known[0] != "rejected":
                     log.info("%s/%s: already %s", file.user_id, file.name, known[0])
@@ -141,7 +145,11 @@ def import_file(
 
 
 class _Import:
-    """One file's way into raw_listening_events, within the caller's transaction."""
+    """One file's way into raw_listening_events, within the caller's transaction.
+
+    Rows are stored a block at a time, from a thread of its own: the server works on one block while the next one is
+    being parsed.
+    """
 
     def __init__(
         self, connection: psycopg.Connection, file: ExportFile, run_id: str, latest: datetime, keep_ip_addresses: bool
@@ -151,43 +159,51 @@ class _Import:
         self.run_id = run_id
         self.latest = latest
         self.keep_ip_addresses = keep_ip_addresses
-        self.readers: list[RowReader] = []
-        self.members: list[dict[str, Any]] = []
-        self.rows_read = 0
+        self.report = FileReport("loaded")
+        self.rows_parsed = 0
 
     def load(self, content: IO[bytes], size: int) -> FileReport:
         self.connection.execute(statement("create_arrived_rows"))
-        with (
-            open_members(self.file, content, size) as (members, archive),
-            self.connection.cursor() as cursor,
-            # Its own thread: the server works on one block while the next one is being parsed.
-            cursor.copy(statement("copy_arrived_rows"), writer=QueuedLibpqWriter(cursor)) as copy,
-        ):
-            copy.write(COPY_HEADER)
+        self.connection.execute(statement("create_loaded_plays"))
+        with open_members(self.file, content, size) as (members, archive):
             for member in members:
-                self._read_member(member, archive, content, copy)
-            copy.write(COPY_TRAILER)
-        return self._insert()
+                self._read_member(member, archive, content)
+        report = self.report
+        report.status, report.message = _verdict(report.members)
+        if report.rows_loaded:
+            self.connection.execute(statement("mark_loaded_plays"), {"user_id": self.file.user_id})
+        if report.last_played_at is not None:
+            store_state(
+                self.connection,
+                self.file.user_id,
+                pipeline=PIPELINE,
+                run_id=self.run_id,
+                last_played_at=report.last_played_at,
+            )
+        return report
 
-    def _read_member(self, member: Member, archive: zipfile.ZipFile | None, content: IO[bytes], copy: Copy) -> None:
+    def _read_member(self, member: Member, archive: zipfile.ZipFile | None, content: IO[bytes]) -> None:
         about: dict[str, Any] = {"name": _printable(member.name)}
         try:
             if member.refused is not None:
                 raise BrokenFile(member.refused)
             if not member.name.lower().endswith(".json"):
                 about["status"] = "ignored"
-            elif archive is None or member.info is None:
-                about |= self._read_rows(member, content, copy)
             else:
-                with archive.open(member.info) as stream:
-                    about |= self._read_rows(member, stream, copy)
+                with (
+                    contextlib.nullcontext(content) if archive is None else archive.open(member.name) as stream,
+                    self.connection.transaction(),  # a member that turns out to be broken leaves no rows
+                ):
+                    about |= self._read_rows(member, stream)
         except BrokenFile as error:
             about |= {"status": "rejected", "message": str(error)}
+        except ERRORS_OF_CONTENT as error:
+            about |= {"status": "rejected", "message": f"is refused by the database: {str(error).splitlines()[0]}"}
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
             about |= {"status": "rejected", "message": f"cannot be unpacked: {error}"}
-        self.members.append(about)
+        self.report.members.append(about)
 
-    def _read_rows(self, member: Member, stream: ByteStream, copy: Copy) -> dict[str, Any]:
+    def _read_rows(self, member: Member, stream: ByteStream) -> dict[str, Any]:
         blocks = read_rows(stream)
         try:
             first = next(blocks)
@@ -200,66 +216,53 @@ class _Import:
             if member.is_named_as_history:
                 raise BrokenFile("has the name of a streaming history, but none of its rows is one")
             return {"status": "ignored"}
-        reader = RowReader(
-            member.number, source or "", self.latest, member.is_video, keep_ip_addresses=self.keep_ip_addresses
-        )
-        copy.write(reader.read(first))
-        del first
-        for rows in blocks:
-            copy.write(reader.read(rows))
-            self._tell_progress(len(rows))
-        self.readers.append(reader)
+        reader = RowReader(source or "", self.latest, member.is_video, keep_ip_addresses=self.keep_ip_addresses)
+        loaded = 0
+        with ThreadPoolExecutor(1) as storing:
+            stored = storing.submit(self._store, reader.source, reader.read(first))
+            for rows in blocks:
+                packed = reader.read(rows)
+                loaded += stored.result()
+                stored = storing.submit(self._store, reader.source, packed)
+                self._tell_progress(len(rows))
+            loaded += stored.result()
+        return self._account_for(reader, loaded)
+
+    def _store(self, source: str, packed: bytes) -> int:
+        """Add the rows that are not stored yet; return how many."""
+        if not packed:
+            return 0
+        parameters = {"user_id": self.file.user_id, "source": source, "run_id": self.run_id}
+        with self.connection.cursor() as cursor:
+            with cursor.copy(statement("copy_arrived_rows")) as copy:
+                copy.write(COPY_HEADER + packed + COPY_TRAILER)
+            row = cursor.execute(statement("insert_arrived_rows"), parameters).fetchone()
+            cursor.execute(statement("empty_arrived_rows"))
+        assert row is not None
+        return row[0]
+
+    def _tell_progress(self, rows: int) -> None:
+        before = self.rows_parsed // PROGRESS_ROWS
+        self.rows_parsed += rows
+        if self.rows_parsed // PROGRESS_ROWS > before:
+            log.info("%s/%s: %s rows read so far", self.file.user_id, self.file.name, f"{self.rows_parsed:,}")
+
+    def _account_for(self, reader: RowReader, loaded: int) -> dict[str, Any]:
+        """Add a member that was read to the end to the report; return what `members` says of it."""
+        report = self.report
+        report.rows_read += reader.rows_read
+        report.rows_loaded += loaded
+        report.rows_already_known += reader.rows_good - loaded
+        report.skipped_rows += reader.skipped
+        moments = (reader.first_played_at, reader.last_played_at, report.first_played_at, report.last_played_at)
+        known = [moment for moment in moments if moment is not None]
+        report.first_played_at, report.last_played_at = min(known, default=None), max(known, default=None)
         return {
             "status": "loaded",
-            "source": source,
+            "source": reader.source,
             "rows_read": reader.rows_read,
             "skipped_rows": dict(reader.skipped),
         }
-
-    def _tell_progress(self, rows: int) -> None:
-        before = self.rows_read // PROGRESS_ROWS
-        self.rows_read += rows
-        if self.rows_read // PROGRESS_ROWS > before:
-            log.info("%s/%s: %s rows read so far", self.file.user_id, self.file.name, f"{self.rows_read:,}")
-
-    def _insert(self) -> FileReport:
-        """Move the rows of the members that could be read to the end, and account for all of them."""
-        good = sum(reader.rows_good for reader in self.readers)
-        parameters = {
-            "user_id": self.file.user_id,
-            "run_id": self.run_id,
-            "members": [reader.member for reader in self.readers],
-            "sources": [reader.source for reader in self.readers],
-        }
-        loaded = distinct = _count(self.connection, "insert_arrived_rows", parameters) if good else 0
-        if loaded < good:
-            distinct = _count(self.connection, "count_arrived_rows", parameters)
-        skipped: Counter[str] = Counter()
-        for reader in self.readers:
-            skipped += reader.skipped
-        if distinct < good:
-            skipped["repeated"] = good - distinct
-        status, message = _verdict(self.members)
-        report = FileReport(
-            status=status,
-            message=message,
-            rows_read=sum(reader.rows_read for reader in self.readers),
-            rows_loaded=loaded,
-            rows_already_known=distinct - loaded,
-            skipped_rows=skipped,
-            members=self.members,
-            first_played_at=min(filter(None, (reader.first_played_at for reader in self.readers)), default=None),
-            last_played_at=max(filter(None, (reader.last_played_at for reader in self.readers)), default=None),
-        )
-        if report.last_played_at is not None:
-            store_state(
-                self.connection,
-                self.file.user_id,
-                pipeline=PIPELINE,
-                run_id=self.run_id,
-                last_played_at=report.last_played_at,
-            )
-        return report
 
 
 def _verdict(members: list[dict[str, Any]]) -> tuple[str, str | None]:
@@ -271,12 +274,6 @@ def _verdict(members: list[dict[str, Any]]) -> tuple[str, str | None]:
     if rejected:
         return ("partial" if loaded else "rejected"), message
     return ("loaded", None) if loaded else ("ignored", "holds no streaming history")
-
-
-def _count(connection: psycopg.Connection, name: str, parameters: dict[str, Any]) -> int:
-    row = connection.execute(statement(name), parameters).fetchone()
-    assert row is not None
-    return row[0]
 
 
 def _record(

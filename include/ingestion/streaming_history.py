@@ -70,15 +70,22 @@ FIELD_TYPES: dict[str, tuple[type, ...]] = {
         _TEXT,
     ),
 }
-MOST_SIGNATURES = 10_000
 
 _encode = msgspec.json.Encoder().encode
 _int32 = struct.Struct("!i").pack
-_head = struct.Struct("!hihi16siqi").pack
+_head = struct.Struct("!hi16siq").pack
 _jsonb = struct.Struct("!ib").pack
-_FIELDS = 6
+_FIELDS = 5
 _JSONB_VERSION = 1
 _NULL = _int32(-1)
+
+
+def _text(value: str) -> bytes:
+    encoded = value.encode()
+    return _int32(len(encoded)) + encoded
+
+
+_ITEM_TYPES = {name: _text(name) for name in ("track", "episode", "audiobook", "video", "local")}
 
 
 def source_of(row: Any) -> str | None:
@@ -92,19 +99,17 @@ def source_of(row: Any) -> str | None:
 
 @dataclass
 class RowReader:
-    """Turns the rows of one file into tuples of Postgres' binary COPY format (documented under COPY, "Binary Format").
+    """Turns the rows of one file into rows of Postgres' binary COPY format (documented under COPY, "Binary Format").
 
-    Fields of a tuple: member, event_key, played_at, item_type, track_id, payload.
+    Fields of a packed row: event_key, played_at, item_type, track_id, payload.
 
-    :param member: the number of the file within its export.
     :param latest: no play can be later, UTC.
     :param is_video: the rows are of a Video file.
     :param keep_ip_addresses: whether they stay in the payload.
-    :ivar skipped: reason -> rows that are no play or cannot be trusted.
+    :ivar skipped: reason -> rows that are no play, cannot be trusted.
     :ivar first_played_at, last_played_at: of the good music rows, UTC.
     """
 
-    member: int
     source: str
     latest: datetime
     is_video: bool = False
@@ -164,9 +169,9 @@ class RowReader:
         microseconds = (played_at - POSTGRES_EPOCH) // MICROSECOND
         key = event_key(self.source, str(microseconds), *natural_key, str(ms_played))
         packed += (
-            _head(_FIELDS, 2, self.member, 16, key, 8, microseconds, len(item_type)),
-            item_type.encode(),
-            _NULL if track_id is None else _int32(len(track_id)) + track_id.encode(),
+            _head(_FIELDS, 16, key, 8, microseconds),
+            _ITEM_TYPES[item_type],
+            _NULL if track_id is None else _text(track_id),
             _jsonb(len(payload) + 1, _JSONB_VERSION),
             payload,
         )

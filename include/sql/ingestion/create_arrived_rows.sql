@@ -1,5 +1,5 @@
+-- A block of rows on its way into raw_listening_events: small enough to stay in memory.
 create temporary table arrived_rows (
-    member smallint not null,
     event_key uuid not null,
     played_at timestamptz not null,
     item_type text not null,

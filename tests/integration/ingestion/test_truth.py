@@ -1,6 +1,6 @@
-"""Simulated months, day by day, against what really happened: nothing lost, nothing twice, within the budget of calls.
+"""Simulated weeks, day by day, against what really happened: nothing lost, nothing twice, within the budget of calls.
 
-Two months by default; a year with LISTENING_TRUTH_DAYS=365.
+Three weeks by default; a year with LISTENING_TRUTH_DAYS=365.
 
 Daily runs ask over HTTP, with faults on. The watch's looks and the runs it starts read the same window of the same life
 without HTTP, so that a year takes a minute.
@@ -24,7 +24,7 @@ from spotify_hook import SpotifyHook
 
 from include.demo import spotify_json
 from include.demo.exports import write_extended_history
-from include.demo.listeners import build_life, invent_listener
+from include.demo.listeners import build_life, busy_listener, invent_listener
 from include.demo.recently_played import RecentlyPlayed
 from include.demo.simulator import simulator_server
 from include.ingestion import spotify_client
@@ -34,12 +34,12 @@ from include.ingestion.window_watch import AFTER_A_START, judge
 
 DAY = timedelta(days=1)
 END = datetime(2026, 10, 1, 4, tzinfo=UTC)
-START = END - int(os.environ.get("LISTENING_TRUTH_DAYS", "60")) * DAY
+START = END - int(os.environ.get("LISTENING_TRUTH_DAYS", "21")) * DAY
 REACTION = timedelta(seconds=45)  # from the trigger's event to the run's own look at Spotify
 LISTENERS = [
-    invent_listener("heavy", 11, born=date(2025, 8, 1), busyness=3.5, time_zone="Europe/Berlin"),
-    invent_listener("usual", 12, born=date(2025, 8, 1), busyness=1.0, time_zone="Asia/Tokyo"),
-    invent_listener("light", 13, born=date(2025, 8, 1), busyness=0.3, time_zone="America/New_York"),
+    busy_listener("heavy", 11, born=START.date() - 30 * DAY, time_zone="Europe/Berlin"),
+    invent_listener("usual", 12, born=START.date() - 30 * DAY, busyness=1.0, time_zone="Asia/Tokyo"),
+    invent_listener("light", 13, born=START.date() - 30 * DAY, busyness=0.3, time_zone="America/New_York"),
 ]
 FAULTS = [
     {"match": "/v1/me/player", "kind": "status", "status": 502},

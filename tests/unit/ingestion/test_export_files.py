@@ -78,7 +78,7 @@ def test_a_truncated_file_is_broken_as_a_whole(values, data):
 
 @given(st.lists(rows, max_size=6), st.sampled_from([EXTENDED, ACCOUNT]))
 def test_every_row_is_packed_or_counted_by_reason(values, source):
-    reader = RowReader(0, source, LATEST)
+    reader = RowReader(source, LATEST)
     packed = reader.read(msgspec.json.decode(json.dumps(values).encode("utf-8", "replace")))
     assert reader.rows_read == len(values)
     assert reader.rows_good + reader.skipped.total() == len(values)
@@ -105,7 +105,7 @@ def test_every_row_is_packed_or_counted_by_reason(values, source):
     ],
 )
 def test_a_row_that_cannot_be_trusted_has_its_reason(change, reason):
-    reader = RowReader(0, EXTENDED, LATEST)
+    reader = RowReader(EXTENDED, LATEST)
     reader.read([PLAY | change])
     assert reader.skipped == {reason: 1}
 
@@ -122,14 +122,14 @@ def test_a_row_that_cannot_be_trusted_has_its_reason(change, reason):
     ],
 )
 def test_what_was_played_is_recognised(row, item_type):
-    reader = RowReader(0, EXTENDED, LATEST)
+    reader = RowReader(EXTENDED, LATEST)
     assert item_type in reader.read([dict(row)])
-    assert b"video" in RowReader(0, EXTENDED, LATEST, is_video=True).read([dict(PLAY)])
+    assert b"video" in RowReader(EXTENDED, LATEST, is_video=True).read([dict(PLAY)])
 
 
 def test_ip_addresses_stay_only_when_asked_for():
-    assert b"192.0.2.1" not in RowReader(0, EXTENDED, LATEST).read([dict(PLAY)])
-    assert b"192.0.2.1" in RowReader(0, EXTENDED, LATEST, keep_ip_addresses=True).read([dict(PLAY)])
+    assert b"192.0.2.1" not in RowReader(EXTENDED, LATEST).read([dict(PLAY)])
+    assert b"192.0.2.1" in RowReader(EXTENDED, LATEST, keep_ip_addresses=True).read([dict(PLAY)])
 
 
 def test_the_same_play_is_the_same_key_in_both_generations():
@@ -139,13 +139,13 @@ def test_the_same_play_is_the_same_key_in_both_generations():
 
 
 def _key(row: dict[str, Any]) -> bytes:
-    packed = RowReader(0, EXTENDED, LATEST).read([dict(row)])
-    return packed[12:28]
+    packed = RowReader(EXTENDED, LATEST).read([dict(row)])
+    return packed[6:22]
 
 
 def test_nul_and_lone_surrogates_become_what_jsonb_can_hold():
     (row,) = read_all(b'[{"ts":"2024-05-01T10:00:00Z","trackName":"a\\u0000b","x":"\\ud800","spotify_track_uri":"u"}]')
-    packed = RowReader(0, EXTENDED, LATEST).read([row])
+    packed = RowReader(EXTENDED, LATEST).read([row])
     assert b"u0000" not in packed
     assert packed.decode("utf-8", "surrogateescape")
     assert b"ud800" not in packed
