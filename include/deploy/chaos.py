@@ -12,6 +12,7 @@ needs root), which one kind of fault fills to the last byte.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import random
 import shutil
@@ -40,13 +41,16 @@ from include.local.ports import DEFAULTS, choose_port
 from include.local.stack import DAG_ID, PROJECT, Stack, stop_on_signals
 from include.local.state import State
 
-LISTENERS_WITH_EXPORT = ("carl",)  # one import is enough, and the other listeners' rows come from the API
+# One import, of a year, is enough to be killed in; all other rows come from the API.
+LISTENERS_WITH_EXPORT = ("carl",)
+EXPORT_AGE = timedelta(days=730)
 STEP = timedelta(hours=4)  # between two runs: fewer plays than Spotify's window holds, so that none may be missing
 SHORTEST_CALM, LONGEST_CALM = 3.0, 20.0  # seconds between two faults
 MENDED_AFTER = 8.0  # seconds that a starving database starves, or a clock is wrong
 RUN_TIMEOUT = 20 * 60
 TRIES = 5
 DISK_BYTES = 3 << 30
+DISK_FULL = "No space left on device"
 SOONER = {
     # Airflow takes a task that was killed for dead after five minutes: here sooner, so that there is more to see.
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "30",
@@ -119,17 +123,27 @@ class Victim:
         psutil.Process(self.random.choice(rows)[0]).kill()
 
     def fill_disk(self) -> None:
-        """Not a byte left on PostgreSQL's disk, for tables, logs and the write-ahead log alike."""
+        """Not a byte left on PostgreSQL's disk, for tables, logs and the write-ahead log alike, until it has met that.
+
+        :raises LookupError: it needed no more room for a while.
+        """
+        log = self.stack.state.postgres / "log"
+        already = log.read_text(errors="replace").count(DISK_FULL)
         filler = self.stack.state.postgres.with_name("filler")
         with filler.open("wb") as file:
             for size in (1 << 26, 1 << 20, 1 << 12):  # ever smaller, until not even a block fits
-                while True:
-                    try:
+                with contextlib.suppress(OSError):
+                    while True:
                         os.posix_fallocate(file.fileno(), file.seek(0, os.SEEK_END), size)
-                    except OSError:
-                        break
-        time.sleep(MENDED_AFTER)
-        filler.unlink()
+        try:
+            deadline = time.monotonic() + LONGEST_CALM
+            while log.read_text(errors="replace").count(DISK_FULL) == already:
+                if time.monotonic() > deadline:
+                    raise LookupError("nothing was written")
+                time.sleep(0.2)
+            time.sleep(MENDED_AFTER)
+        finally:
+            filler.unlink()
 
     def stop_database(self) -> None:
         """A database that is there and does not answer: all of it stopped for a while."""
@@ -263,7 +277,7 @@ def small_disk(folder: Path) -> Iterator[None]:
 def write_exports(state: State) -> None:
     """Of a few listeners only, where the stack would write everybody's."""
     state.exports.mkdir(parents=True)
-    until = SimulatedClock(state.clock).start.isoformat()
+    until = (SimulatedClock(state.clock).start - EXPORT_AGE).isoformat()
     command = [sys.executable, "-m", "include.demo.exports", "--until", until, "--out", str(state.exports)]
     for user_id in LISTENERS_WITH_EXPORT:
         subprocess.run([*command, "--listener", user_id], check=True, cwd=PROJECT, stdout=subprocess.DEVNULL)
