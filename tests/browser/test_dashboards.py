@@ -294,12 +294,55 @@ def test_hostile_addresses_change_nothing(page, site, reader, name):
     before = one(reader, "select count(*), sum(plays) from analytics.daily_trends")
     # Every parameter meets every text once, over the pages.
     turn = PAGES.index(name)
-    names = ("listener", "period", "by", "playlist")
+    names = ("listener", "period", "by", "playlist", "rank", "run")
     open_page(page, site, name, **{key: HOSTILE[(turn + place) % len(HOSTILE)] for place, key in enumerate(names)})
     expect(page.locator(".notice.warn").first).to_be_visible()
     assert page.locator("img[src=x]").count() == 0
     assert dialogs == []
     assert one(reader, "select count(*), sum(plays) from analytics.daily_trends") == before
+
+
+CONTROLS = {
+    "overview": ["Listener", "Period"],
+    "trends": ["Listener", "Period", "By"],
+    "personas": ["Listener", "Period"],
+    "playlists": ["Listener", "Period", "Playlist"],
+    "quality": ["Listener", "Period", "Run"],
+}
+TAMPER = """(control, text) => {
+    control.add(new Option(text, text));
+    control.value = text;
+    control.dispatchEvent(new Event('change', {bubbles: true}));
+}"""
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_tampered_controls_change_nothing(page, site, reader, name):
+    """Values that no control offers, sent as if it did."""
+    dialogs: list[str] = []
+    page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+    before = one(reader, "select count(*), sum(plays) from analytics.daily_trends")
+    open_page(page, site, name, listener="ada", period="28d")
+    for label in CONTROLS[name]:
+        for hostile in HOSTILE:
+            page.get_by_label(label, exact=True).evaluate(TAMPER, hostile)
+    open_page(page, site, name, listener="bea", period="28d")
+    expect(page.locator(".colophon")).to_contain_text("Bea")
+    assert dialogs == []
+    assert one(reader, "select count(*), sum(plays) from analytics.daily_trends") == before
+
+
+def test_nobody_runs_code_of_their_own(page, site):
+    """marimo's server executes cells only for an editor, and these pages have none."""
+    with page.expect_websocket() as socket:
+        open_page(page, site, "overview", listener="ada")
+    session = parse_qs(urlsplit(socket.value.url).query)["session_id"][0]
+    token = re.search(r'data-token="([^"]*)"', page.content())
+    headers = {"Marimo-Session-Id": session, "Marimo-Server-Token": token[1] if token else ""}
+    command = {"cellIds": ["Hbol"], "codes": ["1 / 0"]}
+    for endpoint in ("run", "scratchpad/run", "save"):
+        answer = page.request.post(f"{site}/overview/api/kernel/{endpoint}", headers=headers, data=command)
+        assert answer.status in (401, 403), endpoint
 
 
 def test_hostile_names_are_only_text(page, site, reader):
