@@ -391,8 +391,9 @@ def _theme() -> alt.theme.ThemeConfig:
     }
 
 
-def chart(drawing: alt.TopLevelMixin, *, label: str, height: int = 220) -> str:
-    """A chart as wide as its card. `label` says in words what it shows, for those who do not see it."""
+def chart(drawing: alt.TopLevelMixin, *, label: str, height: int = 220, columns: int = 1) -> str:
+    """A chart as wide as its card, of which `columns` stand side by side on a wide screen. `label` says in words what
+    it shows, for those who do not see it."""
     drawing = drawing.properties(
         width="container",
         height=height,
@@ -401,12 +402,16 @@ def chart(drawing: alt.TopLevelMixin, *, label: str, height: int = 220) -> str:
     )
     if MEDIUM.get() == "first paint":
         return f'<figure role="img" aria-label="{text(label)}" style="height:{height}px"></figure>'
-    drawn = _svg(drawing) if MEDIUM.get() == "file" else mo.as_html(drawing).text
+    if MEDIUM.get() == "file":
+        drawn = f'<div class="scroll" tabindex="0">{_svg(drawing, 1140 // columns - 50)}</div>'
+    else:
+        drawn = mo.as_html(drawing).text
     return f'<figure role="img" aria-label="{text(label)}">{drawn}</figure>'
 
 
-def _svg(drawing: alt.TopLevelMixin) -> str:
+def _svg(drawing: alt.TopLevelMixin, width: int) -> str:
     import vl_convert
 
-    specification = drawing.properties(width=560).to_dict()
-    return vl_convert.vegalite_to_svg(specification).replace("<svg ", '<svg style="max-width:100%;height:auto" ', 1)
+    drawn = vl_convert.vegalite_to_svg(drawing.properties(width=width).to_dict())
+    style = f"width:100%;height:auto;min-width:{min(width, 420)}px"
+    return drawn.replace("<svg ", f'<svg style="{style}" ', 1)

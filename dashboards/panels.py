@@ -358,6 +358,29 @@ def playlist_changes(tracks: pd.DataFrame, before: pd.DataFrame | None, before_o
     )
 
 
+def playlist(view: View, made: pd.DataFrame, playlist_id: str) -> str:
+    """One playlist: sleeve with downloads, tracks, what changed since the one before for the same persona.
+
+    :param made: listening_data.playlists() of the view's listener.
+    """
+    chosen = made[made["playlist_id"] == playlist_id].iloc[0]
+    tracks = listening_data.playlist_tracks(view.user_id, playlist_id)
+    head = sleeve(chosen, tracks, downloads(chosen, tracks))
+    if tracks.empty:
+        return head
+    earlier = made[(made["persona_id"] == chosen["persona_id"]) & (made["as_of"] < chosen["as_of"])].head(1)
+    before = None if earlier.empty else listening_data.playlist_tracks(view.user_id, earlier.iloc[0]["playlist_id"])
+    return (
+        head
+        + look.block(
+            "Tracks", score_legend(), look.card("", track_list(tracks)), note="The bar: what the score is made of"
+        )
+        + look.block(
+            "What changed", playlist_changes(tracks, before, None if earlier.empty else earlier.iloc[0]["as_of"])
+        )
+    )
+
+
 # Quality ------------------------------------------------------------------------------------------------------------
 
 

@@ -84,6 +84,7 @@ def _(colours, people, view):
                         charts.persona_shares(_time, _domain, list(colours.values()), _granularity),
                         label="Share of listening time of each persona over time",
                         height=260,
+                        columns=2,
                     ),
                     note=f"Per {_granularity}, this period",
                 )
@@ -95,6 +96,7 @@ def _(colours, people, view):
                         charts.persona_hours(_hours, _domain, list(colours.values())),
                         label="Sessions of each persona by local start hour",
                         height=260,
+                        columns=2,
                     ),
                     note="Sessions by local start hour",
                 )
@@ -127,6 +129,7 @@ def _(colours, people, view):
                         ),
                         label="Each dot is a session; near dots are sessions alike",
                         height=540,
+                        columns=2,
                     )
                     if len(_points) > 2
                     else look.empty("Too few sessions in this period to draw a map."),

@@ -60,31 +60,11 @@ def _(address, view):
 
 @app.cell
 def _(made, playlist, view):
-    mo.stop(view is None or playlist.value is None)
-    chosen = made[made["playlist_id"] == playlist.value].iloc[0]
-    tracks = listening_data.playlist_tracks(view.user_id, playlist.value)
-    downloads = panels.downloads(chosen, tracks)
-    look.page_part(panels.sleeve(chosen, tracks, downloads))
-    return chosen, tracks
-
-
-@app.cell
-def _(chosen, made, tracks, view):
-    mo.stop(view is None or tracks.empty)
-    _same = made[(made["persona_id"] == chosen["persona_id"]) & (made["as_of"] < chosen["as_of"])]
-    _before = listening_data.playlist_tracks(view.user_id, _same.iloc[0]["playlist_id"]) if len(_same) else None
-    look.page_part(
-        look.block(
-            "Tracks",
-            panels.score_legend(),
-            look.card("", panels.track_list(tracks)),
-            note="The bar: what the score is made of",
-        ),
-        look.block(
-            "What changed",
-            panels.playlist_changes(tracks, _before, _same.iloc[0]["as_of"] if len(_same) else None),
-        ),
-    )
+    mo.stop(view is None or made.empty)
+    # Nothing can be chosen in a file: it holds the newest playlist of every persona.
+    _newest = list(made.drop_duplicates("persona_id")["playlist_id"])
+    _shown = _newest if look.MEDIUM.get() == "file" else [playlist.value]
+    look.page_part(*[panels.playlist(view, made, playlist_id) for playlist_id in _shown])
     return
 
 

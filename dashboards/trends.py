@@ -85,6 +85,7 @@ def _(buckets, granularity, view):
                         buckets, {"new_artists": "New artists", "new_tracks": "New tracks"}, granularity.value
                     ),
                     label=f"New artists and new tracks per {granularity.value}",
+                    columns=3,
                 ),
                 note=f"First plays ever, per {granularity.value}",
             ),
@@ -93,6 +94,7 @@ def _(buckets, granularity, view):
                 look.chart(
                     charts.line(buckets, "effective_artists", "Artists", granularity.value),
                     label="Effective number of artists a day",
+                    columns=3,
                 ),
                 note="Effective artists a day (e to the entropy)",
             ),
@@ -101,6 +103,7 @@ def _(buckets, granularity, view):
                 look.chart(
                     charts.line(buckets, "skip_rate", "Share of plays", granularity.value, percent=True),
                     label="Share of plays that were skipped",
+                    columns=3,
                 ),
                 note="Share of plays skipped",
             ),
@@ -138,6 +141,7 @@ def _(granularity, view):
                         charts.artist_streams(_months, _artists, granularity.value),
                         label=f"Plays per {granularity.value} of the most played artists",
                         height=38 * len(_artists) + 20,
+                        columns=2,
                     )
                     if _artists
                     else look.empty("Nothing played in this period."),
