@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -13,12 +14,12 @@ from include.bench import Figure, at_least, at_most, benchmark, listening_databa
 from include.local import postgres
 from include.sql.analytics import STEPS, run_steps, statements
 
-AS_OF = "2026-01-02T00:00:00+00:00"
 REBUILT_EVENTS = 1_000_000
 HISTORIES = (10_000, 1_000_000, 5_000_000)
-PLAYS_PER_LISTENER = 100_000
+LISTENERS = 10
+BEGIN = datetime(2020, 1, 1, tzinfo=UTC)
 PLAYS_A_DAY = 100
-DAYS_MEASURED = 5
+DAYS_MEASURED = 9
 
 # A listener's day: from 17:00 UTC, a play every three and a half minutes, a pause of 40 minutes after every 20. Tracks
 # are drawn by a power law, 40 plays of an artist on average before the next album.
@@ -42,7 +43,7 @@ INSERT_PLAYS = """
             'listener' || listener as user_id,
             n,
             (20000 * ((hashint8(n * 7919 + listener)::bigint + 2147483648) / 4294967296.0) ^ 3)::integer as track,
-            timestamptz '2020-01-01 17:00:00Z'
+            %(begin)s + interval '17 hours'
                 + n / %(a_day)s * interval '1 day'
                 + n %% %(a_day)s * interval '210 seconds'
                 + n %% %(a_day)s / 20 * interval '40 minutes' as ts
@@ -65,23 +66,33 @@ def _connect(socket_dir: Path, role: str) -> psycopg.Connection:
 
 
 def _fill(connection: psycopg.Connection, events: int) -> int:
-    """Insert and mark `events` plays of as many listeners as that takes; return plays per listener."""
-    listeners = max(1, events // PLAYS_PER_LISTENER)
-    plays = events // listeners
+    """Insert and mark `events` plays of `LISTENERS` listeners; return how many days of each that is."""
+    days = events // LISTENERS // PLAYS_A_DAY
+    names = [f"listener{number}" for number in range(1, LISTENERS + 1)]
+    _insert_days(connection, LISTENERS, 0, days)
+    connection.execute(MARK_PLAYS, {"listeners": names, "since": BEGIN})
+    connection.execute("insert into listeners (user_id, display_name) select unnest(%s::text[]), 'bench'", [names])
+    return days
+
+
+def _insert_days(connection: psycopg.Connection, listeners: int, first: int, end: int) -> None:
+    """Insert the plays of the first `listeners` on the days from `first` up to, not including, `end`."""
     connection.execute(
         INSERT_PLAYS,
         {
+            "begin": BEGIN,
             "a_day": PLAYS_A_DAY,
             "first_listener": 1,
             "last_listener": listeners,
-            "first_play": 0,
-            "last_play": plays - 1,
+            "first_play": first * PLAYS_A_DAY,
+            "last_play": end * PLAYS_A_DAY - 1,
         },
     )
-    names = [f"listener{number}" for number in range(1, listeners + 1)]
-    connection.execute(MARK_PLAYS, {"listeners": names, "since": "2000-01-01T00:00:00Z"})
-    connection.execute("insert into listeners (user_id, display_name) select unnest(%s::text[]), 'bench'", [names])
-    return plays
+
+
+def _as_of(days: int) -> str:
+    """When a run follows that finds so many days of plays."""
+    return (BEGIN + timedelta(days=days, hours=4)).isoformat()
 
 
 @benchmark
@@ -92,12 +103,12 @@ def rebuild_vs_pandas() -> list[Figure]:
     _read_steps()
     with listening_database() as socket_dir:
         with _connect(socket_dir, "listening_owner") as owner:
-            _fill(owner, REBUILT_EVENTS)
+            days = _fill(owner, REBUILT_EVENTS)
             owner.execute("vacuum analyze raw_listening_events")
         with _connect(socket_dir, "listening_writer") as writer:
             _settle(socket_dir)
             started = time.perf_counter()
-            run_steps(writer, as_of=AS_OF)
+            run_steps(writer, as_of=_as_of(days))
             ours = time.perf_counter() - started
         engine = sa.create_engine(
             postgres.sqlalchemy_url(socket_dir, postgres.LISTENING_DATABASE, "listening_owner"), poolclass=sa.NullPool
@@ -221,33 +232,19 @@ def daily_cost_growth() -> list[Figure]:
 def _daily_seconds(events: int) -> float:
     """Median over some days, each adding a day of one listener's plays to a history of `events`."""
     with listening_database() as socket_dir, _connect(socket_dir, "listening_owner") as owner:
-        plays = _fill(owner, events)
+        days = _fill(owner, events)
         owner.execute("vacuum analyze raw_listening_events")
         with _connect(socket_dir, "listening_writer") as writer:
-            run_steps(writer, as_of=AS_OF)
+            run_steps(writer, as_of=_as_of(days))
             writer.execute("select * from staging.publish()")
             owner.execute("vacuum analyze")
             _settle(socket_dir)
             taken = []
-            for day in range(DAYS_MEASURED):
-                writer.execute(
-                    INSERT_PLAYS,
-                    {
-                        "a_day": PLAYS_A_DAY,
-                        "first_listener": 1,
-                        "last_listener": 1,
-                        "first_play": plays + day * PLAYS_A_DAY,
-                        "last_play": plays + (day + 1) * PLAYS_A_DAY - 1,
-                    },
-                )
-                writer.execute(
-                    "insert into pending_days select distinct 'listening_events', user_id,"
-                    " (played_at at time zone 'UTC')::date from (select user_id, played_at from raw_listening_events"
-                    " where user_id = 'listener1' order by played_at desc limit %s) newest on conflict do nothing",
-                    [PLAYS_A_DAY],
-                )
+            for day in range(days, days + DAYS_MEASURED):
+                _insert_days(writer, 1, day, day + 1)
+                writer.execute(MARK_PLAYS, {"listeners": ["listener1"], "since": BEGIN + timedelta(days=day)})
                 started = time.perf_counter()
-                run_steps(writer, as_of=AS_OF)
+                run_steps(writer, as_of=_as_of(day + 1))
                 writer.execute("select * from staging.publish()")
                 taken.append(time.perf_counter() - started)
     return statistics.median(taken)

@@ -11,6 +11,8 @@ select distinct user_id from pending_days where step = 'user_metrics';
 
 delete from pending_days where step = 'user_metrics';
 
+analyze marked_listeners;
+
 update staging.newest_run set as_of = greatest(as_of, %(as_of)s::timestamptz);
 
 create temp table new_metrics on commit drop as
@@ -63,32 +65,32 @@ totals as (
     join staging.analytics_user_metrics o using (user_id)
     where not d.is_marked
 ),
+-- Lateral, so that each listener's window is a range of the key and not a share of the history.
 recent_days as (
-    select
-        d.user_id,
-        sum(t.plays)::integer as plays,
-        sum(t.ms_played)::bigint as ms_played,
-        max(t.streak_days) filter (where t.local_date = d.as_of) as streak_today,
-        max(t.streak_days) filter (where t.local_date = d.as_of - 1) as streak_yesterday
+    select d.user_id, w.*
     from dated d
-    join staging.daily_trends t on t.user_id = d.user_id and t.local_date between d.as_of - 27 and d.as_of
-    group by d.user_id
-),
-recent_artists as (
-    select user_id, artist_name, sum(plays) as plays
-    from (
-        select a.user_id, a.artist_name, a.plays
-        from dated d
-        join staging.artist_days a on a.user_id = d.user_id and a.local_date between d.as_of - 27 and d.as_of
-    ) days
-    group by user_id, artist_name
+    cross join lateral (
+        select
+            sum(t.plays)::integer as plays,
+            sum(t.ms_played)::bigint as ms_played,
+            max(t.streak_days) filter (where t.local_date = d.as_of) as streak_today,
+            max(t.streak_days) filter (where t.local_date = d.as_of - 1) as streak_yesterday
+        from staging.daily_trends t
+        where t.user_id = d.user_id and t.local_date between d.as_of - 27 and d.as_of
+    ) w
 ),
 diversity as (
-    select
-        user_id,
-        1 - sum(plays * plays)::double precision / (sum(plays)::double precision ^ 2) as artist_diversity
-    from recent_artists
-    group by user_id
+    select d.user_id, w.artist_diversity
+    from dated d
+    cross join lateral (
+        select 1 - sum(plays * plays)::double precision / (sum(plays)::double precision ^ 2) as artist_diversity
+        from (
+            select sum(a.plays) as plays
+            from staging.artist_days a
+            where a.user_id = d.user_id and a.local_date between d.as_of - 27 and d.as_of
+            group by a.artist_name
+        ) artists
+    ) w
 )
 select
     t.user_id,
