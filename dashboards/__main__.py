@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import threading
 from pathlib import Path
 
 import uvicorn
@@ -17,7 +18,9 @@ def main() -> None:
     # marimo reads its settings (theme, Python path) from the project it starts in.
     os.chdir(Path(__file__).parents[1])
     from dashboards.app import create_app
+    from dashboards.rendering import warm_up
 
+    threading.Thread(target=warm_up, daemon=True).start()
     uvicorn.run(create_app(), host=options.host, port=options.port, log_level="warning", access_log=False)
 
 

@@ -6,6 +6,8 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from dashboards import listening_data
+
 # How an axis and a tooltip spell a bucket's first day.
 _TIME_FORMATS = {
     "day": ("%-d %b", "%a %-d %b %Y"),
@@ -138,7 +140,7 @@ def two_lines(buckets: pd.DataFrame, columns: dict[str, str], granularity: str) 
 
 
 def artist_streams(months: pd.DataFrame, artists: list[str], granularity: str) -> alt.Chart:
-    """A heat row for each artist: the darker, the more plays in that bucket."""
+    """A heat row for each artist: the stronger the colour, the more plays in that bucket."""
     return (
         alt.Chart(_spans(months, granularity))
         .mark_rect(color="var(--tone-accent)", cornerRadius=2)
@@ -164,7 +166,7 @@ def artist_streams(months: pd.DataFrame, artists: list[str], granularity: str) -
 
 def session_hours(lengths: pd.DataFrame) -> alt.Chart:
     """Sessions by start hour, stacked by length class."""
-    order = ["under 15 min", "15–45 min", "45 min – 2 h", "over 2 h"]
+    order = listening_data.SESSION_LENGTHS
     return (
         alt.Chart(lengths.assign(place=lengths["length"].map(order.index)))
         .mark_bar()

@@ -130,7 +130,7 @@ def _(view):
             look.card(
                 "Every day of the year",
                 drawings.calendar(_year, _end),
-                note=f"53 weeks to {look.day(_end)}; darker means more listening",
+                note=f"53 weeks to {look.day(_end)}; the stronger the colour, the more listening",
             ),
         ),
         look.space(),

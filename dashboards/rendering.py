@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 
 from dashboards import look, selection
 
@@ -26,3 +27,11 @@ def render(page: str, parameters: Mapping[str, str], medium: look.Medium) -> str
             look.MEDIUM.reset(tokens[0])
             selection.ADDRESS.reset(tokens[1])
     return "".join(output.text for output in outputs if hasattr(output, "text"))
+
+
+def warm_up() -> None:
+    """Render every page once, for nobody: what pages import and prepare is then there for the first reader."""
+    for page in look.PAGES:
+        # Without a database yet there is nothing to prepare; readers will be told what is wrong.
+        with suppress(Exception):
+            render(page, {}, "first paint")

@@ -145,7 +145,7 @@ def _(granularity, view):
                     )
                     if _artists
                     else look.empty("Nothing played in this period."),
-                    note=f"Darker: more plays in that {granularity.value}",
+                    note=f"Stronger colour: more plays in that {granularity.value}",
                 ),
                 look.card(
                     "Movers",

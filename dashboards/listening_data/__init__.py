@@ -39,6 +39,7 @@ from dashboards.listening_data.people import (
 from dashboards.listening_data.rankings import KINDS, Kind, artist_months, movers, period_totals, top
 from dashboards.listening_data.reader import DatabaseNotConfiguredError, read
 from dashboards.listening_data.timeline import (
+    SESSION_LENGTHS,
     clock,
     days,
     milestones,
@@ -53,6 +54,7 @@ __all__ = [
     "DEFAULT_PERIOD",
     "KINDS",
     "ROLLING_DAYS",
+    "SESSION_LENGTHS",
     "DatabaseNotConfiguredError",
     "Granularity",
     "Kind",

@@ -46,17 +46,11 @@ def persona_time(user_id: str, period: Period, granularity: Granularity) -> pd.D
     """bucket, persona_id, ms_played, sessions."""
     return read(
         """
-        with days as (
-            select c.local_date, c.persona_id, sum(s.ms_played) as ms_played, count(*) as sessions
-            from ml.session_clusters c
-            join analytics.listening_sessions s using (user_id, session_id)
-            where c.user_id = %(user_id)s and c.local_date between %(start)s and %(end)s
-                and s.local_date between %(start)s and %(end)s
-            group by c.local_date, c.persona_id
-        )
-        select date_trunc(%(granularity)s, local_date::timestamp)::date as bucket, persona_id,
-            sum(ms_played)::bigint as ms_played, sum(sessions)::bigint as sessions
-        from days
+        select date_trunc(%(granularity)s, c.local_date::timestamp)::date as bucket, c.persona_id,
+            sum(s.ms_played)::bigint as ms_played, count(*) as sessions
+        from ml.session_clusters c
+        join analytics.listening_sessions s using (user_id, session_id)
+        where c.user_id = %(user_id)s and c.local_date between %(start)s and %(end)s
         group by 1, 2
         order by 1, 2
         """,

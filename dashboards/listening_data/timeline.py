@@ -138,18 +138,18 @@ def milestones(user_id: str) -> pd.DataFrame:
     )
 
 
+SESSION_LENGTHS = ["under 15 min", "15–45 min", "45 min – 2 h", "over 2 h"]
+_LENGTH_BOUNDS_MS = [minutes * 60_000 for minutes in (15, 45, 120)]
+
+
 def session_lengths(user_id: str, period: Period) -> pd.DataFrame:
-    """Sessions per start hour (local) and length class: hour, length, sessions, minutes (their mean)."""
-    return read(
+    """Sessions per start hour (local) and length class: hour, length (of SESSION_LENGTHS), sessions, minutes (their
+    mean)."""
+    counted = read(
         """
         select
-            extract(hour from local_started_at)::int as hour,
-            case
-                when length_ms < 15 * 60000 then 'under 15 min'
-                when length_ms < 45 * 60000 then '15–45 min'
-                when length_ms < 120 * 60000 then '45 min – 2 h'
-                else 'over 2 h'
-            end as length,
+            date_part('hour', local_started_at)::int as hour,
+            width_bucket(length_ms, %(bounds)s::bigint[]) as length,
             count(*) as sessions,
             (avg(length_ms) / 60000)::double precision as minutes
         from analytics.listening_sessions
@@ -160,7 +160,9 @@ def session_lengths(user_id: str, period: Period) -> pd.DataFrame:
         user_id=user_id,
         start=period.start,
         end=period.end,
+        bounds=_LENGTH_BOUNDS_MS,
     )
+    return counted.assign(length=counted["length"].map(dict(enumerate(SESSION_LENGTHS))).astype(object))
 
 
 def session_totals(user_id: str, period: Period) -> dict[str, Any]:

@@ -75,6 +75,31 @@ def test_trend_adds_up_whatever_the_granularity():
     assert sums == {listening_data.period_totals("ada", chosen)["ms_played"]}
 
 
+def test_sessions_fall_into_their_length_classes(reader):
+    chosen = period("2025")
+    counted = listening_data.session_lengths("ada", chosen).groupby("length")["sessions"].sum().to_dict()
+    recount = reader.execute(
+        """
+        select
+            count(*) filter (where length_ms < 900000), count(*) filter (where length_ms between 900000 and 2699999),
+            count(*) filter (where length_ms between 2700000 and 7199999), count(*) filter (where length_ms >= 7200000)
+        from analytics.listening_sessions where user_id = 'ada' and extract(year from local_date) = 2025
+        """
+    ).fetchone()
+    assert counted == {
+        name: number for name, number in zip(listening_data.SESSION_LENGTHS, recount, strict=True) if number
+    }
+
+
+def test_persona_time_adds_up_to_the_sessions(reader):
+    (ms, sessions) = reader.execute(
+        "select sum(ms_played), count(*) from ml.session_clusters join analytics.listening_sessions using (user_id, "
+        "session_id) where user_id = 'ada'"
+    ).fetchone()
+    time = listening_data.persona_time("ada", period("all"), "quarter")
+    assert (time["ms_played"].sum(), time["sessions"].sum()) == (ms, sessions)
+
+
 def test_movers_change_as_counted():
     chosen = period("90d")
     movers = listening_data.movers("ada", chosen)
