@@ -172,7 +172,8 @@ def _to_sql(socket_dir: Path, rows: list[tuple[Any, ...]]) -> None:
 
     engine = sa.create_engine(postgres.sqlalchemy_url(socket_dir, postgres.LISTENING_DATABASE, "listening_writer"))
     frame = pd.DataFrame([(*row[:6], json.loads(row[6]), row[7]) for row in rows], columns=list(COLUMNS))
-    frame.to_sql("raw_listening_events", engine, if_exists="append", index=False, dtype={"payload": JSONB})
+    types = {"event_key": sa.Uuid(), "payload": JSONB()}
+    frame.to_sql("raw_listening_events", engine, if_exists="append", index=False, dtype=types)
     engine.dispose()
 
 

@@ -89,8 +89,8 @@ class Accounts:
         self._db.execute("insert into refresh_tokens values (?, ?, ?, ?, 0)", (token, user_id, scope, authorized_ms))
         return token
 
-    def refresh(self, refresh_token: str, now_ms: int, rotate: bool) -> tuple[str, str, str | None]:
-        """(user_id, scope, new refresh token when rotated). A rotated token is dead at once. Raises InvalidGrant."""
+    def refresh(self, refresh_token: str, now_ms: int, rotate: bool, keep_former: bool) -> tuple[str, str, str | None]:
+        """(user_id, scope, new refresh token when rotated). The former is dead at once or kept. Raises InvalidGrant."""
         row = self._db.execute("select * from refresh_tokens where refresh_token = ?", (refresh_token,)).fetchone()
         if row is None:
             raise InvalidGrant("Invalid refresh token")
@@ -101,7 +101,8 @@ class Accounts:
         successor = None
         if rotate:
             successor = self.issue_refresh_token(row["user_id"], row["scope"], row["authorized_ms"])
-            self._db.execute("update refresh_tokens set revoked = 1 where refresh_token = ?", (refresh_token,))
+            if not keep_former:
+                self._db.execute("update refresh_tokens set revoked = 1 where refresh_token = ?", (refresh_token,))
         return row["user_id"], row["scope"], successor
 
     def revoke(self, user_id: str) -> None:

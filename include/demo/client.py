@@ -61,8 +61,8 @@ class SimulatorClient:
             "GET", f"refresh-token/{user_id}", params={"scope": scope, "authorized_at": _iso(authorized_at)}
         )
 
-    def rotate_refresh_tokens(self, count: int = 1) -> None:
-        self._call("POST", "rotate", json={"count": count})
+    def rotate_refresh_tokens(self, count: int = 1, *, keep_former: bool = False) -> None:
+        self._call("POST", "rotate", json={"count": count, "keep_former": keep_former})
 
     def revoke(self, user_id: str) -> None:
         self._call("POST", f"revoke/{user_id}")

@@ -69,6 +69,7 @@ class Spotify:
         self.signed_in = next(iter(world.listeners))
         self.denies_consent = False
         self.rotates = 0  # so many of the next refreshes carry a new refresh token; -1: all
+        self.keeps_former = False  # whether the one before stays valid
         self.extended_quota = False
         self.calls_per_30s: int | None = None
         self.calls_per_day: int | None = None
@@ -317,7 +318,9 @@ def _add_accounts_service(app: FastAPI, spotify: Spotify) -> None:
                 user_id, scope, new_token = spotify.accounts.redeem_code(code, redirect_uri, challenge, spotify.now_ms)
             elif grant_type == "refresh_token":
                 rotate = spotify.rotates != 0
-                user_id, scope, rotated = spotify.accounts.refresh(refresh_token, spotify.now_ms, rotate)
+                user_id, scope, rotated = spotify.accounts.refresh(
+                    refresh_token, spotify.now_ms, rotate, spotify.keeps_former
+                )
                 new_token = rotated or ""
                 if rotate and spotify.rotates > 0:
                     spotify.rotates -= 1
@@ -644,9 +647,9 @@ def _add_control(app: FastAPI, spotify: Spotify) -> None:
         }
 
     @app.post("/control/rotate")
-    async def rotate(count: int = Body(1, embed=True)) -> dict[str, int]:
-        """The next `count` refreshes carry a new refresh token and kill the old one; -1: all of them."""
-        spotify.rotates = count
+    async def rotate(count: int = Body(1), keep_former: bool = Body(False)) -> dict[str, int]:
+        """The next `count` refreshes carry a new refresh token and kill the former, or keep it; -1: all of them."""
+        spotify.rotates, spotify.keeps_former = count, keep_former
         return {"rotates": count}
 
     @app.post("/control/revoke/{user_id}")

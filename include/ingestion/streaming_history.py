@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -73,11 +73,13 @@ FIELD_TYPES: dict[str, tuple[type, ...]] = {
 
 _encode = msgspec.json.Encoder().encode
 _int32 = struct.Struct("!i").pack
-_head = struct.Struct("!hi16siq").pack
+_field_count = struct.Struct("!h").pack
+_moment = struct.Struct("!iq").pack
 _jsonb = struct.Struct("!ib").pack
-_FIELDS = 5
 _JSONB_VERSION = 1
 _NULL = _int32(-1)
+_MICROSECONDS_A_DAY = 86_400_000_000
+NO_TRACK = "\\N"  # null in the text form of COPY
 
 
 def _text(value: str) -> bytes:
@@ -86,6 +88,17 @@ def _text(value: str) -> bytes:
 
 
 _ITEM_TYPES = {name: _text(name) for name in ("track", "episode", "audiobook", "video", "local")}
+
+
+class Block(NamedTuple):
+    """Rows ready to be stored.
+
+    :ivar packed: rows of raw_listening_events in Postgres' binary COPY format, without its header.
+    :ivar plays: of each row, its UTC day (days since 2000-01-01) and track id or NO_TRACK.
+    """
+
+    packed: bytes
+    plays: list[tuple[int, str]]
 
 
 def source_of(row: Any) -> str | None:
@@ -101,7 +114,7 @@ def source_of(row: Any) -> str | None:
 class RowReader:
     """Turns the rows of one file into rows of Postgres' binary COPY format (documented under COPY, "Binary Format").
 
-    Fields of a packed row: event_key, played_at, item_type, track_id, payload.
+    Fields of a packed row: user_id, source, event_key, played_at, item_type, track_id, payload, run_id.
 
     :param latest: no play can be later, UTC.
     :param is_video: the rows are of a Video file.
@@ -110,7 +123,9 @@ class RowReader:
     :ivar first_played_at, last_played_at: of the good music rows, UTC.
     """
 
+    user_id: str
     source: str
+    run_id: str
     latest: datetime
     is_video: bool = False
     keep_ip_addresses: bool = False
@@ -119,22 +134,32 @@ class RowReader:
     first_played_at: datetime | None = None
     last_played_at: datetime | None = None
     _verdicts: dict[Any, str | None] = field(default_factory=dict)
+    _keys: set[bytes] = field(default_factory=set)
+    _keys_before: set[bytes] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._start = _field_count(8) + _text(self.user_id) + _text(self.source) + _int32(16)
+        self._end = _text(self.run_id)
 
     @property
     def rows_good(self) -> int:
+        """Rows that are plays, also those that were met before."""
         return self.rows_read - self.skipped.total()
 
-    def read(self, rows: Iterable[Any]) -> bytes:
-        """The good rows of a block, packed; the others are counted by reason."""
+    def read(self, rows: Iterable[Any]) -> Block:
+        """The good rows of a block, but for exact repetitions; the others are counted by reason."""
         packed: list[bytes] = []
+        plays: list[tuple[int, str]] = []
+        # Repetitions follow closely. One further behind is left to the database.
+        self._keys, self._keys_before = set(), self._keys
         for row in rows:
             self.rows_read += 1
-            reason = self._pack(row, packed) if type(row) is dict else _why_no_row(row)
+            reason = self._pack(row, packed, plays) if type(row) is dict else _why_no_row(row)
             if reason is not None:
                 self.skipped[reason] += 1
-        return b"".join(packed)
+        return Block(b"".join(packed), plays)
 
-    def _pack(self, row: dict[str, Any], packed: list[bytes]) -> str | None:
+    def _pack(self, row: dict[str, Any], packed: list[bytes], plays: list[tuple[int, str]]) -> str | None:
         if not self.keep_ip_addresses:
             for name in IP_FIELDS:
                 row.pop(name, None)
@@ -168,13 +193,20 @@ class RowReader:
             return "too_large"
         microseconds = (played_at - POSTGRES_EPOCH) // MICROSECOND
         key = event_key(self.source, str(microseconds), *natural_key, str(ms_played))
+        if key in self._keys or key in self._keys_before:
+            return None
+        self._keys.add(key)
         packed += (
-            _head(_FIELDS, 16, key, 8, microseconds),
+            self._start,
+            key,
+            _moment(8, microseconds),
             _ITEM_TYPES[item_type],
             _NULL if track_id is None else _text(track_id),
             _jsonb(len(payload) + 1, _JSONB_VERSION),
             payload,
+            self._end,
         )
+        plays.append((microseconds // _MICROSECONDS_A_DAY, track_id or NO_TRACK))
         if item_type == "track":
             if self.first_played_at is None or played_at < self.first_played_at:
                 self.first_played_at = played_at

@@ -1,7 +1,12 @@
-"""An account's tokens in table spotify_tokens: encrypted at rest, refreshed by one process at a time, never lost.
+"""An account's tokens in table spotify_tokens: encrypted at rest, refreshed by one process at a time, safe before used.
 
 The row is locked from before a refresh request is sent until what came back is committed. So two tasks never both spend
 a refresh token that Spotify replaces on use, and no access token is used whose refresh token is not yet safe.
+
+What comes back is committed before anything else happens. A process killed in the moment between, some milliseconds of
+an hour and only when Spotify replaces the token at all, leaves the former token stored: no harm while Spotify accepts
+that one too, and the end of the authorization if it does not. No client of OAuth can close that moment, since nothing
+commits at Spotify and here at once. The token before the stored one is kept too, and tried when Spotify refuses that.
 """
 
 from __future__ import annotations
@@ -49,6 +54,10 @@ class Authorization:
         return sha256(self.refresh_token.encode()).hexdigest()
 
 
+class _InvalidGrant(TokenDead):
+    """Spotify does not accept this refresh token; it may accept another."""
+
+
 class TokenStore:
     """Gives out access tokens of one account.
 
@@ -91,11 +100,7 @@ class TokenStore:
             with self._connect() as connection:
                 tokens = self._lock_tokens(connection)
                 if not self._is_usable(tokens, refused):
-                    try:
-                        tokens = tokens | self._refresh(tokens["refresh_token"])
-                    finally:
-                        self._count_call("token")
-                    self._store(connection, tokens)
+                    tokens = self._refresh_and_store(connection, tokens)
             self._tokens = tokens
         return self._tokens["access_token"]
 
@@ -118,10 +123,26 @@ class TokenStore:
         tokens = json.loads(self._decrypt(row[0]))
         if tokens.get("authorization") != self._authorization.fingerprint():
             tokens = {"refresh_token": self._authorization.refresh_token}
-        for name in ("refresh_token", "access_token"):
-            if name in tokens:
-                self._mask(tokens[name])
+        self._mask_all(tokens)
         return tokens
+
+    def _refresh_and_store(self, connection: psycopg.Connection, tokens: dict[str, Any]) -> dict[str, Any]:
+        """Refresh with the newest token that Spotify still accepts, and commit what came back."""
+        known = (tokens["refresh_token"], tokens.get("former_refresh_token"), self._authorization.refresh_token)
+        refusals = []
+        for refresh_token in filter(None, dict.fromkeys(known)):
+            try:
+                answer = self._refresh(refresh_token)
+                if answer.get("refresh_token", refresh_token) != refresh_token:
+                    answer["former_refresh_token"] = refresh_token
+                tokens = tokens | {"refresh_token": refresh_token} | answer
+                self._store(connection, tokens)
+                return tokens
+            except _InvalidGrant as error:
+                refusals.append(error)
+            finally:
+                self._count_call("token")
+        raise refusals[0]
 
     def _store(self, connection: psycopg.Connection, tokens: dict[str, Any]) -> None:
         """Commit the tokens; when the database goes away just now, wait for it: Spotify may have spent the old one."""
@@ -167,7 +188,8 @@ class TokenStore:
             header = response.headers.get("Retry-After", "")
             raise RateLimited("Spotify's accounts server asks to wait.", float(header) if header.isdigit() else 30.0)
         if response.status_code in (400, 401):
-            raise TokenDead(self._how_to_authorize(str(body.get("error") or response.status_code)))
+            reason = str(body.get("error") or response.status_code)
+            raise (_InvalidGrant if reason == "invalid_grant" else TokenDead)(self._how_to_authorize(reason))
         if response.status_code != 200 or not isinstance(body.get("access_token"), str):
             raise SpotifyUnavailable(f"Spotify's accounts server answers {response.status_code} without a token.")
         tokens = {
@@ -179,10 +201,13 @@ class TokenStore:
             tokens["scope"] = body["scope"]
         if body.get("refresh_token"):
             tokens["refresh_token"] = body["refresh_token"]
-        for name in ("refresh_token", "access_token"):
+        self._mask_all(tokens)
+        return tokens
+
+    def _mask_all(self, tokens: dict[str, Any]) -> None:
+        for name in ("refresh_token", "former_refresh_token", "access_token"):
             if name in tokens:
                 self._mask(tokens[name])
-        return tokens
 
     def _how_to_authorize(self, error: str) -> str:
         connection_id = self._authorization.connection_id

@@ -49,10 +49,11 @@ class Look:
 def judge(unknown: Sequence[bool]) -> Look:
     """Decide by which plays of the window, newest first, are unknown to us."""
     depth = max((place + 1 for place, is_unknown in enumerate(unknown) if is_unknown), default=0)
+    overflows = depth >= ENOUGH
     return Look(
         depth=depth,
-        overflows=depth >= ENOUGH,
-        next_look=max((WINDOW - depth) * SHORTEST_PLAY - REACTION, SHORTEST_PLAY),
+        overflows=overflows,
+        next_look=max((WINDOW - depth) * SHORTEST_PLAY - REACTION, AFTER_A_START if overflows else SHORTEST_PLAY),
     )
 
 
@@ -86,8 +87,7 @@ def watch(
     try:
         account.require_scope(SCOPE)
         seen = look(connection, account.get_conn(), user_id)
-        overflows = seen.overflows
-        wait = max(seen.next_look, AFTER_A_START) if overflows else seen.next_look
+        overflows, wait = seen.overflows, seen.next_look
         message = f"{seen.depth} of {WINDOW} plays not stored yet"
     except QuotaExceeded as error:
         with connection.transaction():

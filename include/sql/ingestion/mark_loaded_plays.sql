@@ -2,7 +2,7 @@
 -- that is about to work them off wait for these rows.
 with marked as (
     insert into pending_days (step, user_id, day)
-    select distinct 'listening_events', %(user_id)s, day
+    select distinct 'listening_events', %(user_id)s, date '2000-01-01' + day as day
     from loaded_plays
     order by day
     on conflict (step, user_id, day) do update set day = excluded.day

@@ -12,17 +12,20 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import ingestion_operators
 import psycopg
 import pytest
 import sqlalchemy as sa
+from spotify_hook import SpotifyHook
 
+from include.ingestion.errors import TokenDead
 from include.local import postgres
 from include.sql.schema.migrate import migrate
 from tests.integration.ingestion import victims
 
 KILLS = 25  # of each operator
 SERVER_KILLS = 4
-ROWS = 8_000
+ROWS = 2_500
 
 # Forked from a process that has everything imported: a kill costs milliseconds.
 processes = multiprocessing.get_context("forkserver")
@@ -47,20 +50,29 @@ def preloadable() -> Iterator[None]:
         yield
 
 
-def run(operator, arguments, *, kill_after=None, kill=None) -> float | None:
-    """Seconds that the operator took; None if it was killed first."""
-    times = processes.SimpleQueue()
-    environment = {name: value for name, value in os.environ.items() if "SPOTIFY" in name or "AIRFLOW" in name}
-    process = processes.Process(target=victims.run, args=(operator, arguments, environment, times))
+def environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if "SPOTIFY" in name or "AIRFLOW" in name}
+
+
+def run(operator, arguments) -> float:
+    """Run an operator undisturbed; return the seconds it took."""
+    started = time.monotonic()
+    getattr(ingestion_operators, operator)(task_id="again", **arguments).execute({"run_id": "run"})
+    return time.monotonic() - started
+
+
+def run_and_kill(operator, arguments, after: float, kill=None) -> bool:
+    """Run an operator in a process of its own and kill so many seconds into its work; whether it was at work still."""
+    hear, tell = processes.Pipe(duplex=False)
+    process = processes.Process(target=victims.run, args=(operator, arguments, environment(), tell))
     process.start()
-    if kill_after is not None:
-        time.sleep(kill_after)
-        (kill or process.kill)()
+    tell.close()
+    assert hear.recv() == "begins"
+    time.sleep(after)
+    (kill or process.kill)()
     process.join(60)
     assert process.exitcode is not None
-    if kill_after is None:
-        assert process.exitcode == 0
-    return None if times.empty() else times.get()
+    return not hear.poll() or process.exitcode != 0
 
 
 def export(folder: Path, user_id: str) -> None:
@@ -100,17 +112,16 @@ def add_listeners(connection, count) -> None:
 def kill_repeatedly(connection, arguments_of, operator, rows) -> None:
     """Kill runs at random moments, one listener after the other, until KILLS have met their victim alive."""
     moment = random.Random(1)
-    usual = run(operator, arguments_of("k0"))
+    run(operator, arguments_of("k0"))
     expected = state(connection, "k0")
     assert ("raw", str(rows)) in [row[:2] for row in expected]
     empty = state(connection, "nobody")
-    killed, number = 0, 1
+    usual = run(operator, arguments_of("k1"))
+    killed, number = 0, 2
     while killed < KILLS:
         user_id = f"k{number}"
-        if run(operator, arguments_of(user_id), kill_after=moment.uniform(0, usual * 1.5)) is None:
-            killed += 1
-            found = state(connection, user_id)
-            assert found in (empty, expected), "half a run is left"
+        killed += run_and_kill(operator, arguments_of(user_id), moment.uniform(0, usual))
+        assert state(connection, user_id) in (empty, expected), "half a run is left"
         run(operator, arguments_of(user_id))
         assert state(connection, user_id) == expected
         number += 1
@@ -136,6 +147,27 @@ def test_recently_played_killed_anywhere(simulator, authorize, connection):
         return {"account": account | {"user_id": user_id}}
 
     kill_repeatedly(connection, arguments, "IngestRecentlyPlayedOperator", 50)
+
+
+@pytest.mark.parametrize("keep_former", [True, False])
+def test_killed_with_a_new_refresh_token_in_hand(simulator, authorize, keep_former):
+    """Between Spotify's answer and our commit: the one moment in which a replaced token can be lost (see token_store).
+
+    Nothing is lost while Spotify still accepts the former token; else the account's next run says what to do.
+    """
+    account = authorize("ada")
+    simulator.rotate_refresh_tokens(1, keep_former=keep_former)
+    process = processes.Process(target=victims.die_with_a_new_token, args=(account["connection_id"], environment()))
+    process.start()
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL
+    assert [call["status"] for call in simulator.calls() if call["endpoint"] == "POST /api/token"] == [200]
+    client = SpotifyHook(account["connection_id"]).get_conn()
+    if keep_former:
+        assert client.me()["id"] == "ada"
+    else:
+        with pytest.raises(TokenDead, match="make authorize"):
+            client.me()
 
 
 def test_the_database_killed_in_mid_transaction(tmp_path, monkeypatch, airflow_connections):
@@ -168,7 +200,7 @@ def test_the_database_killed_in_mid_transaction(tmp_path, monkeypatch, airflow_c
 
         for number in range(1, SERVER_KILLS + 1):
             after = usual * number / (SERVER_KILLS + 1)
-            run("ImportStreamingHistoryOperator", arguments[number], kill_after=after, kill=kill_server)
+            run_and_kill("ImportStreamingHistoryOperator", arguments[number], after, kill_server)
             _wait_until_gone(data_dir)
             postgres.start_server(data_dir)
             with psycopg.connect(conninfo) as connection:

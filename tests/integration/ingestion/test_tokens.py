@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from cryptography.fernet import Fernet
 from spotify_hook import SpotifyHook
+
+from include.ingestion.errors import TokenDead
+from include.ingestion.token_store import TokenStore
 
 
 @pytest.fixture
@@ -51,7 +55,7 @@ def test_a_rotated_token_is_committed_before_the_access_token_is_used(authorize,
     assert SpotifyHook(account["connection_id"]).get_conn().me()["id"] == "ada"
 
 
-def test_the_database_gone_just_after_a_rotation_loses_nothing(authorize, simulator, connection, owner_conninfo):
+def test_the_database_gone_just_after_a_rotation_loses_nothing(authorize, simulator, owner_conninfo, monkeypatch):
     import psycopg
 
     account = authorize("ada")
@@ -63,16 +67,41 @@ def test_the_database_gone_just_after_a_rotation_loses_nothing(authorize, simula
         opened.append(connect())
         return opened[-1]
 
-    def cut(endpoint):
+    def refresh_and_cut(*args):
+        answer = refresh(*args)
         with psycopg.connect(owner_conninfo.replace("listening_owner", "postgres"), autocommit=True) as admin:
             pids = [each.info.backend_pid for each in opened if not each.closed]
             admin.execute("select pg_terminate_backend(pid) from unnest(%s::int[]) pid", [pids])
+        return answer
 
-    hook._connect, hook.count_call = remember, cut
+    refresh = TokenStore._refresh
+    monkeypatch.setattr(TokenStore, "_refresh", refresh_and_cut)
+    hook._connect = remember
     assert hook.get_conn().me()["id"] == "ada"
-    assert len(opened) == 2
+    assert opened[0].closed
     simulator.expire_access_tokens()
     assert SpotifyHook(account["connection_id"]).get_conn().me()["id"] == "ada"
+
+
+def test_a_stored_token_that_spotify_refuses_gives_way_to_the_one_before(authorize, simulator, fernet_key, connection):
+    account = authorize("ada")
+    simulator.rotate_refresh_tokens(1, keep_former=True)
+    SpotifyHook(account["connection_id"]).get_conn().me()
+    tokens = json.loads(Fernet(fernet_key).decrypt(bytes(stored_token(connection))))
+    assert tokens["former_refresh_token"] != tokens["refresh_token"]
+    spoiled = Fernet(fernet_key).encrypt(json.dumps(tokens | {"refresh_token": "gone", "expires_at": None}).encode())
+    connection.execute("update spotify_tokens set encrypted_token = %s", [spoiled])
+    connection.commit()
+    assert SpotifyHook(account["connection_id"]).get_conn().me()["id"] == "ada"
+    simulator.revoke("ada")
+    with pytest.raises(TokenDead, match="make authorize"):
+        SpotifyHook(account["connection_id"]).get_conn().me()
+
+
+def stored_token(connection) -> bytes:
+    (encrypted,) = connection.execute("select encrypted_token from spotify_tokens").fetchone()
+    connection.rollback()
+    return encrypted
 
 
 def test_a_new_authorization_replaces_what_is_stored(authorize, simulator, airflow_connections):
@@ -88,10 +117,8 @@ def test_tokens_are_encrypted_at_rest_and_never_logged(authorize, simulator, con
     simulator.rotate_refresh_tokens(-1)
     hook = SpotifyHook(account["connection_id"])
     hook.get_conn().recently_played()
-    stored = bytes(connection.execute("select encrypted_token from spotify_tokens").fetchone()[0])
+    stored = bytes(stored_token(connection))
     clear = Fernet(fernet_key).decrypt(stored).decode()
-    import json
-
     tokens = json.loads(clear)
     secrets = [tokens["access_token"], tokens["refresh_token"], hook.connection.extra_dejson["refresh_token"]]
     for secret in [*secrets, hook.connection.password]:

@@ -30,7 +30,7 @@ from include.demo.simulator import simulator_server
 from include.ingestion import spotify_client
 from include.ingestion.errors import RateLimited, SpotifyUnavailable
 from include.ingestion.recently_played import ingest_recently_played
-from include.ingestion.window_watch import AFTER_A_START, judge
+from include.ingestion.window_watch import AFTER_AN_OUTAGE, judge
 
 DAY = timedelta(days=1)
 END = datetime(2026, 10, 1, 4, tzinfo=UTC)
@@ -51,6 +51,7 @@ FAULTS = [
     {"match": "/v1/me/player", "kind": "status", "status": 401},
     {"match": "/api/token", "kind": "status", "status": 500},
 ]
+WATCH_FAULTS = 0.05  # the share of looks that get no answer, and of the runs they start that fail
 
 
 @dataclass
@@ -114,13 +115,15 @@ class Year:
                 continue
             self.direct.now = next_look
             self.direct.calls[next_look.date()] += 1
+            if self.faults.random() < WATCH_FAULTS:
+                next_look += AFTER_AN_OUTAGE
+                continue
             seen = judge([play not in known for play in self.window()])
             next_look += seen.next_look
-            if seen.overflows:
+            if seen.overflows and self.faults.random() >= WATCH_FAULTS:  # else: a run that failed throughout
                 self.direct.now += REACTION
                 ingest_recently_played(self.connection, self.direct, self.user_id, run_id=str(self.direct.now))
                 known = set(self.window())
-                next_look = self.direct.now + AFTER_A_START
 
     def window(self) -> list[tuple[int, str]]:
         """What Spotify shows now, newest first."""
@@ -133,7 +136,9 @@ class Year:
         truth = {}
         for index, play in enumerate(self.life.plays):
             shown = self.direct.shown.of_play(index) if start_ms < play.ended_ms <= end_ms else None
-            if shown is not None and shown.shown_at_ms is not None and shown.shown_at_ms <= end_ms:
+            if shown is None or shown.shown_at_ms is None:
+                continue
+            if shown.played_at_ms > start_ms and shown.shown_at_ms <= end_ms:
                 truth[shown.played_at_ms, shown.track.track_id] = index
         return truth
 

@@ -1,0 +1,1 @@
+copy loaded_plays (day, track_id, plays) from stdin

@@ -1,0 +1,2 @@
+copy raw_listening_events (user_id, source, event_key, played_at, item_type, track_id, payload, run_id)
+from stdin (format binary)
