@@ -75,6 +75,7 @@ def import_history(
     :param exports: holds one folder per listener, named by user_id.
     :param now: a play that claims to be more than a day later is not believed.
     :raises FileNotFoundError: the export folder does not exist.
+    :raises OSError: files that the store does not give out, after all others were dealt with.
     """
     if not exports.is_dir():
         raise FileNotFoundError(
@@ -89,11 +90,17 @@ def import_history(
         log.warning("No listener is called %s: its files are left alone until there is one (make authorize)", user_id)
 
     totals: Counter[str] = Counter()
+    unreadable: list[str] = []
     for file in files:
         if file.user_id not in listeners:
             totals["files_without_listener"] += 1
             continue
-        report = import_file(connection, file, run_id=run_id, now=now, keep_ip_addresses=keep_ip_addresses)
+        try:
+            report = import_file(connection, file, run_id=run_id, now=now, keep_ip_addresses=keep_ip_addresses)
+        except OSError as error:
+            log.warning("%s/%s: cannot be opened or read: %s", file.user_id, file.name, error)
+            unreadable.append(f"{file.user_id}/{file.name} ({error})")
+            continue
         if report is None:
             totals["files_already_loaded"] += 1
             continue
@@ -111,6 +118,8 @@ def import_history(
         connection.execute(statement("analyze_raw"))
         connection.commit()
     log.info("Export folder: %s", ", ".join(f"{name} {count:,}" for name, count in sorted(totals.items())))
+    if unreadable:
+        raise OSError(f"These files could not be read, all others were dealt with: {'; '.join(unreadable)}")
     return dict(totals)
 
 

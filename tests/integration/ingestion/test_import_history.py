@@ -6,13 +6,16 @@ import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 
+import fsspec
 import pytest
+from airflow.sdk.io import attach
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ingestion_operators import ImportStreamingHistoryOperator
 
 from include.demo.exports import write_account_data, write_extended_history
 from include.demo.listeners import build_life, listener_named
+from include.ingestion.export_files import ExportFile
 
 BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
@@ -170,6 +173,37 @@ def _damaged(data: bytes) -> bytes:
             start = info.header_offset + 30 + len(info.filename)
             spoiled[start + 4 : start + 12] = b"\xff" * 8
     return bytes(spoiled)
+
+
+def test_an_object_store_is_as_good_as_a_folder(exports, lives, connection):
+    write_extended_history(exports / "ada" / "year" / "my_spotify_data.zip", lives[2025])
+    (exports / "ada" / "endsong_0.json").write_text(json.dumps([play(1)]))
+    (exports / "ada" / "broken.zip").write_bytes(b"PK")
+    store = fsspec.filesystem("memory")
+    attach("memory", fs=store)  # as a provider does for s3, gs, abfs
+    store.put(str(exports), "/bucket/exports", recursive=True)
+    done = run("memory://bucket/exports")
+    assert (done["files_loaded"], done["files_rejected"], done["rows_loaded"] > 10_000) == (2, 1, True)
+    assert files(connection).keys() == {"year/my_spotify_data.zip", "endsong_0.json", "broken.zip"}
+    assert run(exports)["files_already_loaded"] == 2
+    with pytest.raises(FileNotFoundError, match=r"memory://bucket/nowhere"):
+        run("memory://bucket/nowhere")
+
+
+def test_a_file_that_the_store_does_not_give_out_fails_the_task_after_the_others(exports, connection, monkeypatch):
+    for name in ("a.json", "b.json", "c.json"):
+        (exports / "ada" / name).write_text(json.dumps([play(ord(name[0]))]))
+    open_file = ExportFile.open
+
+    def unless_b(file):
+        if file.name == "b.json":
+            raise PermissionError("Access Denied")
+        return open_file(file)
+
+    monkeypatch.setattr(ExportFile, "open", unless_b)
+    with pytest.raises(OSError, match=r"all others were dealt with: ada/b.json \(Access Denied\)"):
+        run(exports)
+    assert files(connection).keys() == {"a.json", "c.json"}
 
 
 def test_whose_a_file_is_is_never_guessed(exports, connection, caplog):
