@@ -52,13 +52,15 @@ SAMPLE_SIZE = 4000
 CHOICE_SIZE = 1500
 SILHOUETTE_SIZE = 1000
 SPLITS = 5
+# Starts of KMeans, the best of which counts. With few, stability would measure the starts.
+INITS = 10
 # Fewer sessions than this have one persona: a silhouette over less says nothing.
 MIN_SESSIONS = 40
 MIN_CLUSTER_SESSIONS = 8
 MIN_CLUSTER_SHARE = 0.025
 MAX_CLUSTERS = 8
-# Of the values of k whose score is this close to the best, the largest is taken: a kind of session more is worth a
-# little.
+# A k whose score is this close to the best is taken for the sake of a kind of session more, unless a smaller k between
+# them has fallen off.
 SCORE_TOLERANCE = 0.1
 KEEP_TOLERANCE = 0.15
 MIN_SILHOUETTE = 0.1
@@ -127,7 +129,7 @@ class SessionClusterer(ClusterMixin, BaseEstimator):
             self.candidates_ = self._candidates(scaled)
             chosen = choose_k(self.candidates_, self.previous_k)
             k = chosen["k"] if chosen else 1
-            model = self._kmeans(k, n_init=10).fit(scaled)
+            model = self._kmeans(k).fit(scaled)
         self.n_clusters_ = k
         # Clusters in a fixed order: the largest first.
         sizes = np.bincount(model.labels_, minlength=k)
@@ -153,8 +155,8 @@ class SessionClusterer(ClusterMixin, BaseEstimator):
         """Nearest centroid of each session; the first of equals."""
         return np.round(self.distances(X), DIGITS).argmin(axis=1)
 
-    def _kmeans(self, k: int, n_init: int) -> KMeans:
-        return KMeans(k, n_init=n_init, random_state=self.random_state)
+    def _kmeans(self, k: int) -> KMeans:
+        return KMeans(k, n_init=INITS, random_state=self.random_state)
 
     def _candidates(self, scaled: np.ndarray) -> list[dict[str, Any]]:
         """What speaks for each k: the silhouette (Rousseeuw 1987), and how alike the clusterings learnt from two
@@ -167,11 +169,11 @@ class SessionClusterer(ClusterMixin, BaseEstimator):
         smallest_share = self.min_cluster_size / len(scaled)
         result = []
         for k in range(2, largest + 1):
-            labels = self._kmeans(k, n_init=10).fit_predict(sample)
+            labels = self._kmeans(k).fit_predict(sample)
             silhouette = float(silhouette_score(sample[:SILHOUETTE_SIZE], labels[:SILHOUETTE_SIZE]))
             agreements = []
             for one, other in halves:
-                learnt = [self._kmeans(k, n_init=10).fit(sample[half]).predict(sample) for half in (one, other)]
+                learnt = [self._kmeans(k).fit(sample[half]).predict(sample) for half in (one, other)]
                 agreements.append(adjusted_rand_score(*learnt))
             stability = max(float(np.mean(agreements)), 0.0)
             share = float(np.bincount(labels, minlength=k).min()) / len(sample)
@@ -189,15 +191,20 @@ class SessionClusterer(ClusterMixin, BaseEstimator):
 
 
 def choose_k(candidates: Sequence[dict[str, Any]], previous_k: int | None = None) -> dict[str, Any] | None:
-    """`previous_k` if its score is within KEEP_TOLERANCE of the best, else the largest accepted k within
-    SCORE_TOLERANCE; None when no k is accepted: one cluster."""
+    """`previous_k` if its score is within KEEP_TOLERANCE of the best; else, from the best on, each next larger k while
+    its score is within SCORE_TOLERANCE of the best; None when no k is accepted: one cluster."""
     accepted = [candidate for candidate in candidates if candidate["accepted"]]
-    best = max((candidate["score"] for candidate in accepted), default=0.0)
+    chosen = max(accepted, key=lambda candidate: candidate["score"], default=None)
+    if chosen is None:
+        return None
+    best = chosen["score"]
     for candidate in accepted:
         if candidate["k"] == previous_k and candidate["score"] >= (1 - KEEP_TOLERANCE) * best:
             return candidate
-    near = [candidate for candidate in accepted if candidate["score"] >= (1 - SCORE_TOLERANCE) * best]
-    return max(near, key=lambda candidate: candidate["k"], default=None)
+    for candidate in accepted:
+        if candidate["k"] == chosen["k"] + 1 and candidate["score"] >= (1 - SCORE_TOLERANCE) * best:
+            chosen = candidate
+    return chosen
 
 
 def robust_scale(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

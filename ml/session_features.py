@@ -5,7 +5,7 @@
 | plays | count of plays | ≥ 1 | |
 | minutes | Σ ms_played / 60000 | minutes | time heard, not wall-clock length |
 | unique_artists, unique_tracks | distinct count | ≥ 1 | |
-| artist_entropy | −Σ p·log2 p over artists' shares p of the plays (Shannon 1948) | bits, 0 … log2(unique_artists) | variety |
+| artist_entropy | −Σ p·log2 p over artists' shares of plays (Shannon 1948) | bits, 0 … log2(unique_artists) | variety |
 | repeat_rate | 1 − unique_tracks / plays | 0 … 1 | plays of a track already heard in the session |
 | discovery_rate | tracks whose first play ever is in the session / plays | 0 … 1 | |
 | skip_rate | skipped / plays, over plays with a measured duration | 0 … 1, null when none is measured | |

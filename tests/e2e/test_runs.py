@@ -179,6 +179,13 @@ def test_commands_reach_the_running_stack(first_run, stack):
 
 
 def test_a_run_without_news_changes_no_row(first_run, stack, owner):
+    # Audio features are fetched some at a time and are news to the next run: let no source know any more.
+    owner.execute(
+        "insert into audio_features (track_id, source, status) select track_id, 'reccobeats', 'unknown'"
+        " from heard_tracks on conflict do nothing"
+    )
+    if owner.execute("select exists (select from pending_days)").fetchone() == (True,):
+        assert run(stack).state == "success"
     everything = ("staging", "analytics", "ml")
     before = checksums(owner, *everything)
     raw = counts(owner, "select user_id || source, count(*) from raw_listening_events group by 1")

@@ -52,8 +52,9 @@ def built(pg_socket: Path, built_template: str) -> Iterator[psycopg.Connection]:
     postgres.drop_database(pg_socket, name)
 
 
-@pytest.mark.parametrize("seed", [301, 302, 303, 304, 305])
+@pytest.mark.parametrize("seed", [601, 602, 603, 604, 605])
 def test_clusters_are_the_kinds_of_session_there_are(connection, seed):
+    """On seeds that nothing was tuned on."""
     life = life_of(seed)
     fill(connection, life)
     build_session_features(connection, as_of=NOW)
@@ -109,6 +110,41 @@ def test_session_by_session_is_all_at_once(connection, owner_conninfo):
     )
     run_steps(connection, middle + timedelta(days=20))
     assert snapshot(connection, tables) == stepwise
+
+
+def test_audio_features_that_come_late_reach_the_sessions_they_belong_to(built):
+    """Of every listener who heard the track, also in sessions that began the day before; other sessions stay."""
+    [(track,)] = built.execute(
+        "select track_id from staging.track_totals group by track_id order by count(*) desc, sum(plays) desc limit 1"
+    ).fetchall()
+    expected = built.execute(
+        "select distinct user_id, session_id from staging.listening_events where track_id = %s order by 1, 2", [track]
+    ).fetchall()
+    before = snapshot(built, ["session_features"])["session_features"]
+    store = (
+        "insert into audio_features (track_id, source, status, energy, valence) values (%s, 'reccobeats', %s, %s, %s)"
+        " on conflict (track_id) do update set status = excluded.status, energy = excluded.energy,"
+        " valence = excluded.valence"
+    )
+    marks = "select count(*) from pending_days where step = 'session_features'"
+    built.execute(store, [track, "unknown", None, None])
+    assert built.execute(marks).fetchone() == (0,)
+    for energy in (0.25, 0.75):
+        built.execute(store, [track, "found", energy, 0.5])
+        built.commit()
+        build_session_features(built, as_of=NOW)
+        found = built.execute(
+            "select user_id, session_id from staging.session_features where energy = %s and valence = 0.5"
+            " and audio_coverage > 0 order by user_id, session_id",
+            [energy],
+        ).fetchall()
+        assert found == expected
+    built.execute(store, [track, "found", 0.75, 0.5])
+    assert built.execute(marks).fetchone() == (0,)
+    built.execute(store, [track, "unknown", None, None])
+    built.commit()
+    build_session_features(built, as_of=NOW)
+    assert snapshot(built, ["session_features"])["session_features"] == before
 
 
 def test_a_new_listener_has_one_persona_and_a_playlist(built):

@@ -88,4 +88,8 @@ def test_k_is_chosen_among_the_accepted():
         {"k": 4, "score": 0.9, "accepted": False},
     ]
     assert choose_k(candidates)["k"] == 3
+    beyond = [{"k": 5, "score": 0.2, "accepted": True}, {"k": 6, "score": 0.48, "accepted": True}]
+    assert choose_k(candidates + beyond)["k"] == 3
+    assert choose_k(candidates + beyond, previous_k=6)["k"] == 6
+    assert choose_k(candidates + beyond, previous_k=5)["k"] == 3
     assert choose_k(candidates[2:]) is None
