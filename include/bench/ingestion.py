@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from include.bench import Figure, at_least, at_most, benchmark, listening_databa
 from include.local import postgres
 
 ROWS = 1_000_000
+ROUNDS = 2  # of import and COPY; the better one counts
 USUAL_ROWS = 50_000  # for what takes minutes with a million: rows a second are what count
 SMALL_BYTES, LARGE_BYTES = 100_000_000, 1_000_000_000
 BYTES_A_ROW = 670  # of the generated exports
@@ -29,27 +31,23 @@ COPY_IN = f"copy raw_listening_events ({', '.join(COLUMNS)}) from stdin (format 
 
 @benchmark
 def import_speed() -> list[Figure]:
-    """Rows a second: our import from zip to commit, a bare COPY of the very rows it made into the same table,
-    PostgresHook.insert_rows and pandas.to_sql of the first of them."""
+    """Rows a second into the same table, indexes and triggers on: our import from zip to commit, a bare COPY of the
+    very rows it makes, PostgresHook.insert_rows and pandas.to_sql of the first of them.
+    """
     from include.demo.exports import write_bulk_history
 
     with listening_database() as socket_dir, tempfile.TemporaryDirectory() as folder:
-        zip_path = Path(folder) / "bench" / "my_spotify_data.zip"
-        zip_path.parent.mkdir()
-        rows = write_bulk_history(zip_path, ROWS)
+        exports, prepared = Path(folder) / "exports", Path(folder) / "rows.copy"
+        write_bulk_history(exports / "bench" / "my_spotify_data.zip", ROWS)
+        # Once untimed: it makes the rows to copy, and the server has all its files, as it has for the rounds.
         _empty(socket_dir)
-        seconds = _timed(lambda: _import(socket_dir, Path(folder)))
-        loaded = _count(socket_dir)
-        ours = rows / seconds
-        prepared = Path(folder) / "rows.copy"
+        _import(socket_dir, exports)
+        rows, first = _count(socket_dir), _first_rows(socket_dir)
         _copy_out(socket_dir, prepared)
-        _empty(socket_dir)
-        limit = loaded / _timed(lambda: _copy_in(socket_dir, prepared))
-        first = _first_rows(socket_dir)
-        _empty(socket_dir)
-        hook_rows = len(first) / _timed(lambda: _insert_rows(socket_dir, first))
-        _empty(socket_dir)
-        to_sql = len(first) / _timed(lambda: _to_sql(socket_dir, first))
+        limit = rows / min(_timed(socket_dir, lambda: _copy_in(socket_dir, prepared)) for _ in range(ROUNDS))
+        ours = rows / min(_timed(socket_dir, lambda: _import(socket_dir, exports)) for _ in range(ROUNDS))
+        hook_rows = len(first) / _timed(socket_dir, lambda: _insert_rows(socket_dir, first))
+        to_sql = len(first) / _timed(socket_dir, lambda: _to_sql(socket_dir, first))
     return [
         Figure("import_rows_per_s", ours, "rows/s", "–", True),
         Figure("copy_rows_per_s", limit, "rows/s", "–", True),
@@ -177,7 +175,9 @@ def _to_sql(socket_dir: Path, rows: list[tuple[Any, ...]]) -> None:
     engine.dispose()
 
 
-def _timed(action: Any) -> float:
+def _timed(socket_dir: Path, action: Callable[[], None]) -> float:
+    """Seconds that the action takes with the tables empty."""
+    _empty(socket_dir)
     started = time.perf_counter()
     action()
     return time.perf_counter() - started

@@ -92,9 +92,6 @@ class SpotifyClient:
         """Audio features of at most 100 tracks; new apps are refused (403)."""
         return self._read("audio_features", lambda api: api._get("audio-features", ids=",".join(track_ids)))
 
-    def playlist(self, playlist_id: str) -> dict[str, Any]:
-        return self._read("playlist", lambda api: api.playlist(playlist_id, fields="id,description,public,name"))
-
     def my_playlists(self) -> list[dict[str, Any]]:
         """All playlists the account owns or follows."""
         playlists: list[dict[str, Any]] = []

@@ -29,6 +29,7 @@ from zoneinfo import available_timezones
 import psycopg
 import requests
 
+from include.ingestion.errors import SpotifyError
 from include.ingestion.spotify_client import API_URL, SpotifyClient
 from include.ingestion.token_store import ACCOUNTS_URL, TIMEOUT
 
@@ -91,7 +92,10 @@ def authorize(app: App, *, port: int, show: Callable[[str], None], wait_seconds:
     client = SpotifyClient(
         access_token=lambda refused: tokens["access_token"], count_call=lambda endpoint: None, api_url=app.api_url
     )
-    me = client.me()
+    try:
+        me = client.me()
+    except SpotifyError as error:
+        raise AuthorizationFailed(f"{error} Is the person on the list of the app's users at Spotify?") from None
     user_id = me.get("account_id") or me.get("id")
     if not isinstance(user_id, str) or not re.fullmatch(r"[\w.-]{1,200}", user_id):
         raise AuthorizationFailed(f"Spotify's answer to /me names no usable account: {user_id!r}.")

@@ -69,6 +69,12 @@ def test_a_refusal_is_told(app, port, simulator):
         authorize(app, port=port, show=in_browser(), wait_seconds=20)
 
 
+def test_a_person_whom_the_app_may_not_serve_is_told(app, port, simulator):
+    simulator.plan_faults({"match": "/v1/me", "kind": "status", "status": 403, "message": "User not registered"})
+    with pytest.raises(AuthorizationFailed, match=r"User not registered.*list of the app's users"):
+        authorize(app, port=port, show=in_browser(), wait_seconds=20)
+
+
 def test_nobody_logs_in(app, port):
     with pytest.raises(AuthorizationFailed, match="Nobody logged in"):
         authorize(app, port=port, show=lambda address: None, wait_seconds=0.2)
