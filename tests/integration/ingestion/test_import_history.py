@@ -15,6 +15,7 @@ from ingestion_operators import ImportStreamingHistoryOperator
 
 from include.demo.exports import write_account_data, write_extended_history
 from include.demo.listeners import build_life, listener_named
+from include.ingestion import json_rows
 from include.ingestion.export_files import ExportFile
 
 BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -118,9 +119,12 @@ def test_both_generations_and_account_data_are_loaded_side_by_side(exports, live
     ).fetchone() == (0,)
 
 
-def test_a_bad_file_is_set_aside_while_the_others_load(exports, connection):
+@pytest.mark.parametrize("block_bytes", [json_rows.BLOCK_BYTES, 100])
+def test_a_bad_file_is_set_aside_while_the_others_load(exports, connection, monkeypatch, block_bytes):
+    monkeypatch.setattr(json_rows, "BLOCK_BYTES", block_bytes)
     folder = exports / "ada"
-    good = json.dumps([play(1)])
+    good = json.dumps([play(1), play(1, ms_played=2)])
+    unfinished = json.dumps([play(8), play(9)])[:-3]
     (folder / "loose").mkdir()
     (folder / "loose" / "Streaming_History_Audio_1.json").write_text(json.dumps([play(2)]))
     zipped(folder / "good.zip", **{"a/Streaming_History_Audio_0.json": good, "Userdata.json": "{}", "read.pdf": "x"})
@@ -128,7 +132,7 @@ def test_a_bad_file_is_set_aside_while_the_others_load(exports, connection):
     zipped(folder / "nested.zip", **{"more.zip": "PK", "endsong_0.json": json.dumps([play(3)])})
     zipped(folder / "bomb.zip", **{"Streaming_History_Audio_0.json": b"[" + b" " * (64 << 20) + b"]"})
     zipped(folder / "lie.zip", **{"Streaming_History_Audio_0.json": b"[" + b"{}," * 1_000_000 + b"{}]"})
-    zipped(folder / "half.zip", **{"endsong_1.json": json.dumps([play(4)]), "endsong_2.json": good[:-3]})
+    zipped(folder / "half.zip", **{"endsong_1.json": json.dumps([play(4)]), "endsong_2.json": unfinished})
     (folder / "truncated.zip").write_bytes((folder / "good.zip").read_bytes()[:200])
     (folder / "damaged.zip").write_bytes(_damaged((folder / "half.zip").read_bytes()))
     (folder / "endsong_9.json").write_bytes(b"\xff\xfe\x00")
@@ -137,7 +141,11 @@ def test_a_bad_file_is_set_aside_while_the_others_load(exports, connection):
     nul = json.dumps([play(5, master_metadata_track_name="a\0b"), play(6, extra={"deep": "\ud800"}), 7, play(7, ts=8)])
     (folder / "odd.json").write_text(nul)
     done = run(exports)
-    assert done["rows_loaded"] == 6
+    assert done["rows_loaded"] == 7
+    assert connection.execute("select count(*), count(distinct event_key) from raw_listening_events").fetchone() == (
+        7,
+        7,
+    )
     found = files(connection)
     expected = {
         "good.zip": ("loaded", None),
@@ -163,6 +171,15 @@ def test_a_bad_file_is_set_aside_while_the_others_load(exports, connection):
     connection.rollback()
     run(exports, "later")
     assert connection.execute("select * from ingested_files order by file_name").fetchall() == before
+
+
+def test_a_row_far_behind_its_first_appearance_is_known(exports, connection, monkeypatch):
+    monkeypatch.setattr(json_rows, "BLOCK_BYTES", 500)
+    rows = [play(second) for second in range(60)]
+    (exports / "ada" / "endsong_0.json").write_text(json.dumps([*rows, play(3), *rows[:2], play(70)]))
+    done = run(exports)
+    assert (done["rows_loaded"], done["rows_already_known"]) == (61, 3)
+    assert connection.execute("select sum(plays) from heard_tracks").fetchone() == (61,)
 
 
 def _damaged(data: bytes) -> bytes:
