@@ -125,7 +125,7 @@ def milestones(user_id: str) -> pd.DataFrame:
             from analytics.daily_trends
             where user_id = %(user_id)s
         ),
-        marks as (
+        marks as materialized (
             select (base * 10 ^ power)::bigint as plays
             from unnest(array[1, 2.5, 5]) base, generate_series(1, 6) power
         )

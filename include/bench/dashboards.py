@@ -199,15 +199,17 @@ def site(dsn: str) -> Iterator[str]:
     with subprocess.Popen(
         [sys.executable, "-m", "dashboards", "--port", str(port)], env=environment, cwd=PROJECT
     ) as server:
-        address = f"http://127.0.0.1:{port}"
-        for _ in range(240):
-            try:
-                urllib.request.urlopen(f"{address}/health", timeout=2).close()
-                break
-            except OSError:
-                time.sleep(0.25)
-        yield address
-        server.terminate()
+        try:
+            address = f"http://127.0.0.1:{port}"
+            for _ in range(240):
+                try:
+                    urllib.request.urlopen(f"{address}/health", timeout=2).close()
+                    break
+                except OSError:
+                    time.sleep(0.25)
+            yield address
+        finally:
+            server.terminate()
 
 
 # The first paint holds every number and drawing of the page, and controls that work: ten rows in each of the three

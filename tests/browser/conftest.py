@@ -64,16 +64,18 @@ def site(reader_dsn: str) -> Iterator[str]:
     environment = {**os.environ, "LISTENING_READER_DSN": reader_dsn, "PYTHONPATH": str(PROJECT)}
     command = [sys.executable, "-m", "dashboards", "--port", str(port)]
     with subprocess.Popen(command, env=environment, cwd=PROJECT) as server:
-        address = f"http://127.0.0.1:{port}"
-        for _ in range(240):
-            try:
-                urllib.request.urlopen(f"{address}/health", timeout=2).close()
-                break
-            except OSError:
-                assert server.poll() is None, "python -m dashboards ended"
-                time.sleep(0.25)
-        yield address
-        server.terminate()
+        try:
+            address = f"http://127.0.0.1:{port}"
+            for _ in range(240):
+                try:
+                    urllib.request.urlopen(f"{address}/health", timeout=2).close()
+                    break
+                except OSError:
+                    assert server.poll() is None, "python -m dashboards ended"
+                    time.sleep(0.25)
+            yield address
+        finally:
+            server.terminate()
 
 
 @pytest.fixture(scope="session")
