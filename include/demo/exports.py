@@ -339,7 +339,7 @@ _EPOCH = date(1970, 1, 1)
 
 
 def _bulk_pieces(rows: int, seed: int) -> tuple[list[_Piece], int]:
-    weeks = min(26, 2 + rows // 1500)
+    weeks = min(26, 2 + rows // 4000)
     listener = busy_listener("bulk", seed, born=(_BULK_UNTIL - timedelta(weeks=weeks)).date())
     encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
     pieces = []
