@@ -204,7 +204,9 @@ class _Import:
                 about["status"] = "ignored"
             else:
                 with (
-                    contextlib.nullcontext(content) if archive is None else archive.open(member.name) as stream,
+                    contextlib.nullcontext(content)
+                    if archive is None
+                    else archive.open(member.info or member.name) as stream,
                     self.connection.transaction(),  # a member that turns out to be broken leaves no rows
                 ):
                     about |= self._read_rows(member, stream)
@@ -251,8 +253,8 @@ class _Import:
     def _store(self, block: Block) -> int:
         """Add the rows that are not stored yet; return how many.
 
-        Nearly always all of them are new or most of them are known. So they are copied straight to where they stay,
-        which is twice as fast, until the first time that one of them is there already.
+        Either all rows of a file are new, or most of them are known. So they are copied straight to where they stay, which
+        costs the server half as much, until one of them is there already.
         """
         if not block.plays:
             return 0

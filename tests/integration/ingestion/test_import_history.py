@@ -173,6 +173,14 @@ def test_a_bad_file_is_set_aside_while_the_others_load(exports, connection, monk
     assert connection.execute("select * from ingested_files order by file_name").fetchall() == before
 
 
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_two_members_of_one_name_are_both_read(exports):
+    with zipfile.ZipFile(exports / "ada" / "twins.zip", "w") as archive:
+        for second in (1, 2):
+            archive.writestr("endsong_0.json", json.dumps([play(second)]))
+    assert run(exports)["rows_loaded"] == 2
+
+
 def test_a_row_far_behind_its_first_appearance_is_known(exports, connection, monkeypatch):
     monkeypatch.setattr(json_rows, "BLOCK_BYTES", 500)
     rows = [play(second) for second in range(60)]
