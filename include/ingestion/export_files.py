@@ -70,16 +70,15 @@ class ExportFile:
 
 @dataclass(frozen=True)
 class Member:
-    """One JSON in an export file (of a loose file: the file itself).
+    """One JSON in an export file.
 
+    :ivar entry: its place in the zip (two entries may bear one name); None: the file itself, a loose one.
     :ivar refused: why it is not opened at all.
     """
 
-    number: int
     name: str
-    size: int
+    entry: zipfile.ZipInfo | None = None
     refused: str | None = None
-    info: zipfile.ZipInfo | None = None
 
     @property
     def is_video(self) -> bool:
@@ -106,15 +105,13 @@ def list_files(exports: ObjectStoragePath) -> tuple[list[ExportFile], list[str]]
 
 
 @contextmanager
-def open_members(
-    file: ExportFile, content: IO[bytes], size: int
-) -> Iterator[tuple[list[Member], zipfile.ZipFile | None]]:
+def open_members(file: ExportFile, content: IO[bytes]) -> Iterator[tuple[list[Member], zipfile.ZipFile | None]]:
     """The JSON members of an export file.
 
     :raises BrokenFile: no zip, or one that is built to do harm.
     """
     if not file.is_zip:
-        yield [Member(0, file.name, size)], None
+        yield [Member(file.name)], None
         return
     try:
         archive = zipfile.ZipFile(content)
@@ -127,10 +124,10 @@ def open_members(
         unpacked = sum(info.file_size for info in infos)
         if unpacked > MOST_UNPACKED_BYTES:
             raise BrokenFile(f"unpacks to {unpacked:,} bytes, more than {MOST_UNPACKED_BYTES:,}")
-        yield [_member(number, info) for number, info in enumerate(infos)], archive
+        yield [_member(info) for info in infos], archive
 
 
-def _member(number: int, info: zipfile.ZipInfo) -> Member:
+def _member(info: zipfile.ZipInfo) -> Member:
     name = info.filename
     refused = None
     path = PurePosixPath(name.replace("\\", "/"))
@@ -144,4 +141,4 @@ def _member(number: int, info: zipfile.ZipInfo) -> Member:
         refused = (
             f"unpacks to {info.file_size:,} bytes from {info.compress_size:,}: more than {MOST_RATIO} times its size"
         )
-    return Member(number, name, info.file_size, refused, info)
+    return Member(name, info, refused)

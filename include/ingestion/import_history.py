@@ -146,7 +146,7 @@ def import_file(
                     log.info("%s/%s: already %s", file.user_id, file.name, known[0])
                     return None
                 log.info("%s/%s: reading %s bytes", file.user_id, file.name, f"{size:,}")
-                report = _Import(connection, file, run_id, now + CLOCKS_DIFFER, keep_ip_addresses).load(content, size)
+                report = _Import(connection, file, run_id, now + CLOCKS_DIFFER, keep_ip_addresses).load(content)
                 _record(connection, file, digest, size, run_id, report)
         except (BrokenFile, *ERRORS_OF_CONTENT) as error:
             report = FileReport("rejected", str(error).splitlines()[0])
@@ -175,10 +175,10 @@ class _Import:
         self.rows_parsed = 0
         self.all_are_new = True  # as far as seen
 
-    def load(self, content: IO[bytes], size: int) -> FileReport:
+    def load(self, content: IO[bytes]) -> FileReport:
         self.connection.execute(statement("create_arrived_rows"))
         self.connection.execute(statement("create_loaded_plays"))
-        with open_members(self.file, content, size) as (members, archive), _eager_threads():
+        with open_members(self.file, content) as (members, archive), _eager_threads():
             for member in members:
                 self._read_member(member, archive, content)
         report = self.report
@@ -203,12 +203,9 @@ class _Import:
             if not member.name.lower().endswith(".json"):
                 about["status"] = "ignored"
             else:
-                with (
-                    contextlib.nullcontext(content)
-                    if archive is None
-                    else archive.open(member.info or member.name) as stream,
-                    self.connection.transaction(),  # a member that turns out to be broken leaves no rows
-                ):
+                opened = archive.open(member.entry) if archive and member.entry else contextlib.nullcontext(content)
+                # The savepoint: a member that turns out to be broken leaves no rows.
+                with opened as stream, self.connection.transaction():
                     about |= self._read_rows(member, stream)
         except BrokenFile as error:
             about |= {"status": "rejected", "message": str(error)}
@@ -253,8 +250,8 @@ class _Import:
     def _store(self, block: Block) -> int:
         """Add the rows that are not stored yet; return how many.
 
-        Either all rows of a file are new, or most of them are known. So they are copied straight to where they stay, which
-        costs the server half as much, until one of them is there already.
+        Either all rows of a file are new, or most of them are known. So they are copied straight to where they stay,
+        which costs the server half as much, until one of them is there already.
         """
         if not block.plays:
             return 0
