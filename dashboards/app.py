@@ -17,11 +17,9 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from dashboards import drawings, listening_data, look
-from dashboards.first_paint import FirstPaint
+from dashboards.first_paint import FRONTEND_PATH, FirstPaint
 
 FOLDER = Path(__file__).parent
-FRONTEND = Path(marimo.__file__).parent / "_static"
-FRONTEND_PATH = "/frontend"
 
 
 class FrontendFiles(StaticFiles):
@@ -31,23 +29,6 @@ class FrontendFiles(StaticFiles):
         response = super().file_response(*args, **kwargs)
         response.headers["cache-control"] = "public, max-age=31536000, immutable"
         return response
-
-
-def fonts() -> str:
-    """@font-face rules for the fonts marimo brings along, so that the home page needs no others."""
-    faces = {
-        "Lora": ("Lora-*.woff2", "400 700"),
-        "PT Sans": ("PTSans-Regular*.woff2", "400"),
-        "PT Sans Bold": ("PTSans-Bold*.woff2", "700"),
-    }
-    rules = []
-    for family, (pattern, weight) in faces.items():
-        for file in (FRONTEND / "assets").glob(pattern):
-            name = family.removesuffix(" Bold")
-            source = f'url({FRONTEND_PATH}/assets/{file.name}) format("woff2")'
-            face = f'font-family:"{name}";font-weight:{weight};font-display:swap;src:{source}'
-            rules.append(f"@font-face{{{face}}}")
-    return "".join(rules)
 
 
 def home_page(parameters: dict[str, str]) -> str:
@@ -85,7 +66,7 @@ def home_page(parameters: dict[str, str]) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" '
         'content="width=device-width, initial-scale=1">'
-        f"<title>Listening</title>{look.head()}<style>{fonts()}</style>"
+        f"<title>Listening</title>{look.head()}<style>{look.fonts(FRONTEND_PATH)}</style>"
         '</head><body><div class="listening home"><header class="hero"><div><h1>Listening</h1>'
         "<p>What was played, when, and by which of the people each of us turns into. Own data, own machine.</p></div>"
         f'{look.RECORD}</header><main><section aria-label="Listeners" class="cards" '
@@ -114,7 +95,7 @@ def create_app() -> Starlette:
         routes=[
             Route("/", home),
             Route("/health", health),
-            Mount(FRONTEND_PATH, FrontendFiles(directory=FRONTEND)),
+            Mount(FRONTEND_PATH, FrontendFiles(directory=look.FRONTEND)),
             Mount("/", builder.build()),
         ]
     )

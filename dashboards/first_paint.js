@@ -9,8 +9,12 @@
     else address.searchParams.set(event.target.name, event.target.value);
     location.assign(address);
   });
+  // Two frames later the first paint is on the screen: now marimo may load, its styles in front of the page's own.
+  const later = document.getElementById("later");
+  requestAnimationFrame(() => requestAnimationFrame(() => document.head.prepend(later.content.cloneNode(true))));
   const root = () => document.getElementById("root");
-  const drawn = (figure) => [...figure.children].every((part) => !part.shadowRoot || part.shadowRoot.querySelector("svg.marks"));
+  const drawn = (figure) =>
+    [...figure.children].every((part) => !part.shadowRoot || part.shadowRoot.querySelector("svg.marks"));
   const began = performance.now();
   let complete = 0;
   const look = () => {

@@ -1,23 +1,31 @@
 """A page's first paint: marimo's HTML carries the finished page, which stands until marimo's own is complete.
 
-A reader sees every number at once, and its controls work as plain form controls that load the page anew; marimo's
-frontend and kernel start meanwhile behind it, and take its place without a move on the screen.
+A reader sees every number at once, and its controls work as plain form controls that load the page anew. Only when
+that is on the screen marimo's scripts and styles are loaded (the document holds them back in a <template>); its page
+builds up unseen, and takes the place when it is complete.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 from urllib.parse import parse_qsl
 
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from dashboards import look
 from dashboards.rendering import render
 
+FRONTEND_PATH = "/frontend"
 logger = logging.getLogger(__name__)
 
 ROOT = '<div id="root"></div>'
+# What marimo's document loads: 200 files that would all come before the first paint.
+LOADED = re.compile(
+    r'<link\b[^>]*\brel="(?:stylesheet|preload|modulepreload|manifest)"[^>]*>|<script type="module".*?</script>'
+)
 SCRIPT = (Path(__file__).parent / "first_paint.js").read_text()
 
 
@@ -41,8 +49,11 @@ class FirstPaint:
 
         await self.app({**scope, "headers": headers}, receive, keep)
         document = b"".join(message.get("body", b"") for message in messages[1:]).decode()
-        if messages[0]["status"] == 200 and ROOT in document:
-            document = document.replace(ROOT, await self._painted(scope) + ROOT, 1)
+        if messages[0]["status"] == 200 and ROOT in document and (painted := await self._painted(scope)):
+            later = "".join(LOADED.findall(document))
+            document = LOADED.sub("", document).replace(
+                ROOT, f'{painted}{ROOT}<template id="later">{later}</template><script>{SCRIPT}</script>', 1
+            )
         body = document.encode()
         kept = [pair for pair in messages[0]["headers"] if pair[0] not in (b"content-length", b"etag")]
         await send({**messages[0], "headers": [*kept, (b"content-length", str(len(body)).encode())]})
@@ -55,4 +66,4 @@ class FirstPaint:
         except Exception:  # the page itself says what is wrong
             logger.warning("No first paint of %s", self.page, exc_info=True)
             return ""
-        return f'<div id="first">{shown}</div><script>{SCRIPT}</script>'
+        return f'<style>{look.fonts(FRONTEND_PATH)}</style><div id="first">{shown}</div>'

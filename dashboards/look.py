@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import functools
 import html
 from collections.abc import Iterable, Sequence
 from contextvars import ContextVar
@@ -33,6 +34,8 @@ Medium = Literal["marimo", "first paint", "file"]
 MEDIUM: ContextVar[Medium] = ContextVar("medium", default="marimo")
 PERSONA_COLOURS = [f"var(--tone-p{number})" for number in range(8)]
 
+FRONTEND = Path(mo.__file__).parent / "_static"
+
 # Runs before marimo's own scripts. The service worker would only serve public/ files, of which there are none, and
 # would sit between every request and the browser's cache: it gets one that never registers.
 _HEAD_SCRIPT = """{
@@ -50,6 +53,24 @@ _STYLE_TITLE = "marimo-listening"
 
 def stylesheet() -> str:
     return (Path(__file__).parent / "look.css").read_text()
+
+
+@functools.cache
+def fonts(path: str) -> str:
+    """@font-face rules for the fonts that marimo brings along; `path` is where its frontend is served."""
+    faces = {
+        "Lora": ("Lora-*.woff2", "400 700"),
+        "PT Sans": ("PTSans-Regular*.woff2", "400"),
+        "PT Sans Bold": ("PTSans-Bold*.woff2", "700"),
+    }
+    rules = []
+    for family, (pattern, weight) in faces.items():
+        for file in (FRONTEND / "assets").glob(pattern):
+            name = family.removesuffix(" Bold")
+            source = f'url({path}/assets/{file.name}) format("woff2")'
+            face = f'font-family:"{name}";font-weight:{weight};font-display:swap;src:{source}'
+            rules.append(f"@font-face{{{face}}}")
+    return "".join(rules)
 
 
 def head() -> str:
@@ -391,6 +412,9 @@ def _theme() -> alt.theme.ThemeConfig:
     }
 
 
+AXIS_HEIGHT = 38  # what an axis' labels add to a chart's height
+
+
 def chart(drawing: alt.TopLevelMixin, *, label: str, height: int = 220, columns: int = 1) -> str:
     """A chart as wide as its card, of which `columns` stand side by side on a wide screen. `label` says in words what
     it shows, for those who do not see it."""
@@ -401,7 +425,7 @@ def chart(drawing: alt.TopLevelMixin, *, label: str, height: int = 220, columns:
         usermeta={"embedOptions": {"renderer": "svg", "actions": False}},
     )
     if MEDIUM.get() == "first paint":
-        return f'<figure role="img" aria-label="{text(label)}" style="height:{height}px"></figure>'
+        return f'<figure role="img" aria-label="{text(label)}" style="height:{height + AXIS_HEIGHT}px"></figure>'
     if MEDIUM.get() == "file":
         drawn = f'<div class="scroll" tabindex="0">{_svg(drawing, 1140 // columns - 50)}</div>'
     else:

@@ -216,7 +216,7 @@ def site(dsn: str) -> Iterator[str]:
 # rankings, calendar, clock and hours, the tables, the last line.
 COMPLETE = """() => {
     const page = document.querySelector('#first') ?? document.querySelector('#root');
-    return page.querySelectorAll('.ranking li').length == 30 && page.querySelectorAll('svg.drawing').length == 3
+    return page && page.querySelectorAll('.ranking li').length == 30 && page.querySelectorAll('svg.drawing').length == 3
         && page.querySelectorAll('tbody tr').length >= 6 && page.querySelector('.colophon')?.checkVisibility();
 }"""
 PAINTED = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
