@@ -59,10 +59,12 @@ MIN_SESSIONS = 40
 MIN_CLUSTER_SESSIONS = 8
 MIN_CLUSTER_SHARE = 0.025
 MAX_CLUSTERS = 8
-# A k whose score is this close to the best is taken for the sake of a kind of session more, unless a smaller k between
-# them has fallen off.
-SCORE_TOLERANCE = 0.1
-KEEP_TOLERANCE = 0.15
+# A k is nearly as good as the best while what it falls short of the highest silhouette, as a share, and of the highest
+# stability, each over its tolerance, add up to at most 1.
+SILHOUETTE_TOLERANCE = 0.2
+STABILITY_TOLERANCE = 0.03
+# The k of the model before may fall short by more.
+KEEP_SHORTFALL = 2.0
 MIN_SILHOUETTE = 0.1
 MIN_STABILITY = 0.6
 # A model is fitted again when the history grew by this share …
@@ -183,7 +185,6 @@ class SessionClusterer(ClusterMixin, BaseEstimator):
                     "silhouette": round(silhouette, 4),
                     "stability": round(stability, 4),
                     "smallest_share": round(share, 4),
-                    "score": round(silhouette * stability**2, 4),
                     "accepted": share >= smallest_share and silhouette >= MIN_SILHOUETTE and stability >= MIN_STABILITY,
                 }
             )
@@ -191,20 +192,24 @@ class SessionClusterer(ClusterMixin, BaseEstimator):
 
 
 def choose_k(candidates: Sequence[dict[str, Any]], previous_k: int | None = None) -> dict[str, Any] | None:
-    """`previous_k` if its score is within KEEP_TOLERANCE of the best; else, from the best on, each next larger k while
-    its score is within SCORE_TOLERANCE of the best; None when no k is accepted: one cluster."""
+    """`previous_k` while it is about as good as the best; else the largest k that nearly is, since of groups that
+    separate and come back alike the finer say more; None when no k is accepted: one cluster."""
     accepted = [candidate for candidate in candidates if candidate["accepted"]]
-    chosen = max(accepted, key=lambda candidate: candidate["score"], default=None)
-    if chosen is None:
-        return None
-    best = chosen["score"]
+    silhouette = max((candidate["silhouette"] for candidate in accepted), default=0.0)
+    stability = max((candidate["stability"] for candidate in accepted), default=0.0)
+
+    def shortfall(candidate: dict[str, Any]) -> float:
+        return (1 - candidate["silhouette"] / silhouette) / SILHOUETTE_TOLERANCE + (
+            stability - candidate["stability"]
+        ) / STABILITY_TOLERANCE
+
     for candidate in accepted:
-        if candidate["k"] == previous_k and candidate["score"] >= (1 - KEEP_TOLERANCE) * best:
+        if candidate["k"] == previous_k and shortfall(candidate) <= KEEP_SHORTFALL:
             return candidate
-    for candidate in accepted:
-        if candidate["k"] == chosen["k"] + 1 and candidate["score"] >= (1 - SCORE_TOLERANCE) * best:
-            chosen = candidate
-    return chosen
+    near = [candidate for candidate in accepted if shortfall(candidate) <= 1]
+    if near:
+        return max(near, key=lambda candidate: candidate["k"])
+    return min(accepted, key=shortfall, default=None)
 
 
 def robust_scale(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -52,7 +52,7 @@ def built(pg_socket: Path, built_template: str) -> Iterator[psycopg.Connection]:
     postgres.drop_database(pg_socket, name)
 
 
-@pytest.mark.parametrize("seed", [601, 602, 603, 604, 605])
+@pytest.mark.parametrize("seed", [801, 802, 803, 804, 805])
 def test_clusters_are_the_kinds_of_session_there_are(connection, seed):
     """On seeds that nothing was tuned on."""
     life = life_of(seed)

@@ -82,14 +82,19 @@ def test_a_new_kind_of_session_is_a_new_persona():
 
 
 def test_k_is_chosen_among_the_accepted():
+    def candidate(k: int, silhouette: float, stability: float, accepted: bool = True) -> dict:
+        return {"k": k, "silhouette": silhouette, "stability": stability, "accepted": accepted}
+
     candidates = [
-        {"k": 2, "score": 0.5, "accepted": True},
-        {"k": 3, "score": 0.49, "accepted": True},
-        {"k": 4, "score": 0.9, "accepted": False},
+        candidate(2, 0.5, 1.0),
+        candidate(3, 0.46, 0.99),
+        candidate(4, 0.45, 0.97),
+        candidate(5, 0.35, 1.0),
+        candidate(6, 0.9, 1.0, accepted=False),
     ]
     assert choose_k(candidates)["k"] == 3
-    beyond = [{"k": 5, "score": 0.2, "accepted": True}, {"k": 6, "score": 0.48, "accepted": True}]
-    assert choose_k(candidates + beyond)["k"] == 3
-    assert choose_k(candidates + beyond, previous_k=6)["k"] == 6
-    assert choose_k(candidates + beyond, previous_k=5)["k"] == 3
-    assert choose_k(candidates[2:]) is None
+    assert choose_k(candidates, previous_k=2)["k"] == 2
+    assert choose_k(candidates, previous_k=5)["k"] == 5
+    assert choose_k(candidates, previous_k=6)["k"] == 3
+    assert choose_k([candidate(2, 0.5, 0.9), candidate(3, 0.3, 1.0)])["k"] == 3
+    assert choose_k(candidates[4:]) is None
