@@ -34,7 +34,7 @@ from ml.playlists import REST_DAYS
 from ml.recommender import Listening, TrackScorer, age_bin
 
 TUNING_SEEDS = (1, 2, 3, 4, 5, 6)
-REPORT_SEEDS = (101, 102, 103, 104, 105)
+REPORT_SEEDS = (201, 202, 203, 204, 205)
 SIZE = 30
 HOLDOUT_DAYS = 28
 CUTOFFS = 6

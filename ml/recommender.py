@@ -17,8 +17,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
-from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted
 
 BINS_PER_OCTAVE = 4
 DIGITS = 6
@@ -55,7 +53,7 @@ class Listening:
     persona_plays: np.ndarray
 
 
-class TrackScorer(BaseEstimator):
+class TrackScorer:
     """:param decay: d of the base-level activation.
     :param weights: feature → weight, tuned on synthetic listeners (`ml.evaluation`, seeds in TUNING_SEEDS).
     """
@@ -99,7 +97,6 @@ class TrackScorer(BaseEstimator):
     def persona_fit(self, persona: int) -> np.ndarray:
         """ln of the share of a track's plays in this persona's sessions over the persona's share of all plays, smoothed
         towards its artist's share, that towards the persona's."""
-        check_is_fitted(self)
         plays, artist = self.listening_.persona_plays, self.listening_.artist
         usual = (plays[:, persona].sum() + 1.0) / (plays.sum() + plays.shape[1])
         artists = self.listening_.neighbours.shape[0]
@@ -111,7 +108,6 @@ class TrackScorer(BaseEstimator):
 
     def score(self, persona: int | None = None) -> dict[str, np.ndarray]:
         """Part → (tracks,), rounded; the score is their sum. Without a persona that part is 0."""
-        check_is_fitted(self)
         weights = WEIGHTS if self.weights is None else self.weights
         parts = {part: np.zeros(len(self.listening_.artist)) for part in PARTS}
         for feature, values in self.features_.items():
