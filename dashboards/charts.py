@@ -180,6 +180,7 @@ def session_hours(lengths: pd.DataFrame) -> alt.Chart:
                 scale=alt.Scale(
                     domain=order, range=["var(--tone-p6)", "var(--tone-p3)", "var(--tone-p0)", "var(--tone-p1)"]
                 ),
+                legend=alt.Legend(columns=2),
             ),
             order=alt.Order("place:Q"),
             tooltip=[
@@ -304,7 +305,7 @@ def calls(counted: pd.DataFrame) -> alt.Chart:
             x2="to_:T",
             y=alt.Y("low:Q", title="Calls", axis=alt.Axis(tickCount=5)),
             y2="high:Q",
-            color=alt.Color("endpoint:N"),
+            color=alt.Color("endpoint:N", legend=alt.Legend(columns=2)),
             tooltip=[
                 alt.Tooltip("called_on:T", title="Day", format="%a %-d %b %Y"),
                 alt.Tooltip("endpoint:N", title="Endpoint"),
