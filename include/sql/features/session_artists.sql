@@ -1,4 +1,5 @@
--- staging.session_artists of the marked days: who was heard in which session. Returns the artists whose sessions changed.
+-- staging.session_artists of the marked days: who was heard in which session. Returns all artists of the
+-- sessions that changed: what a session says about any of its pairs depends on how many artists it has.
 -- A session's weight doubles every 365 days since 2010-01-01: old sessions lose weight against new ones without any stored
 -- number having to change as time passes. Whole numbers, so that sums are exact in whatever order they are taken.
 with sessions as (
@@ -33,7 +34,7 @@ removed as (
             select from final f
             where f.user_id = a.user_id and f.session_id = a.session_id and f.artist_name = a.artist_name
         )
-    returning a.artist_name
+    returning a.session_id, a.artist_name
 ),
 
 written as (
@@ -42,10 +43,16 @@ written as (
     on conflict (user_id, session_id, artist_name) do update set
         (local_date, plays, weight) = (excluded.local_date, excluded.plays, excluded.weight)
         where (a.local_date, a.plays, a.weight) is distinct from (excluded.local_date, excluded.plays, excluded.weight)
-    returning a.artist_name
+    returning a.session_id, a.artist_name
+),
+
+changed as (
+    select session_id, artist_name from written
+    union all
+    select session_id, artist_name from removed
 )
 
-select artist_name from written
+select artist_name from changed
 union
-select artist_name from removed
+select artist_name from final where session_id in (select session_id from changed)
 order by artist_name
