@@ -186,7 +186,7 @@ def statement_ms(call: Callable[[], object]) -> float:
 
     with patch.object(psycopg.Cursor, "execute", timed):
         call()
-    return max(taken)
+    return max(taken, default=0.0)
 
 
 @contextmanager
