@@ -33,6 +33,7 @@ import psutil
 import psycopg
 import requests
 
+from include.deploy.backup import backup
 from include.deploy.checksums import TableSum, checksums, differences
 from include.local import environment, postgres
 from include.local.airflow_client import FINISHED_RUNS
@@ -286,7 +287,12 @@ def write_exports(state: State) -> None:
 
 
 def contents(stack: Stack) -> dict[str, TableSum]:
-    """What two equal lives have in common: raw rows as they came, and every table of analytics and ml."""
+    """What two equal lives have in common: raw rows as they came, and every table of analytics and ml.
+
+    Leaves a backup beside the stack's folder, to look differences up in.
+    """
+    with stack.state.folder.with_suffix(".tar").open("wb") as file:
+        backup(stack.owner_conninfo, file)
     with psycopg.connect(stack.owner_conninfo) as connection:
         sums = {name: table for name, table in checksums(connection).items() if name.startswith(("analytics.", "ml."))}
         rows, checksum = connection.execute(COMPARED_RAW).fetchone() or (0, "")
@@ -349,7 +355,7 @@ def main() -> int:
     print("\n".join(f"{times:4} × {name}" for name, times in sorted(victim.struck.items())))
     total = victim.struck.total()
     if wrong := differences(undisturbed, disturbed):
-        print("\n".join([f"After {total} faults not the same:", *wrong]), file=sys.stderr)
+        print("\n".join([f"After {total} faults not the same (backups in {folder}):", *wrong]), file=sys.stderr)
         return 1
     rows = undisturbed["raw_listening_events"]["rows"]
     print(f"After {total} faults in {steps} steps the same: {rows} raw rows, {len(undisturbed)} tables equal")
