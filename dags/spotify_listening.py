@@ -70,6 +70,7 @@ from publish_playlists import PublishPlaylistsOperator
 from run_alerts import deadline_missed, run_failed
 from soda_operator import QualityFailedOperator, SodaScanOperator, choose_branch
 from spotify_retry_policy import SpotifyRetryPolicy
+from task_docs import about
 from window_trigger import WindowTrigger
 
 SQL_FOLDER = Path(__file__).resolve().parents[1] / "include" / "sql"
@@ -160,7 +161,7 @@ DASHBOARDS = Asset(uri="marimo://dashboards", name="dashboards")
 def spotify_listening():
     def build(task_id: str, sql: str, **kwargs) -> SQLExecuteQueryOperator:
         return SQLExecuteQueryOperator(
-            task_id=task_id,
+            **about(task_id),
             conn_id="listening_db",
             sql=sql,
             parameters={"as_of": AS_OF, "session_gap_minutes": SESSION_GAP_MINUTES},
@@ -170,25 +171,25 @@ def spotify_listening():
 
     def model(task_id: str, **kwargs) -> PythonOperator:
         return PythonOperator(
-            task_id=task_id, python_callable=getattr(ml_tasks, task_id), op_kwargs={"as_of": AS_OF}, **kwargs
+            **about(task_id), python_callable=getattr(ml_tasks, task_id), op_kwargs={"as_of": AS_OF}, **kwargs
         )
 
     def scan(layer: str, **kwargs) -> SodaScanOperator:
-        return SodaScanOperator(task_id=f"scan_{layer}", scan=layer, as_of=AS_OF, **kwargs)
+        return SodaScanOperator(**about(f"scan_{layer}"), scan=layer, as_of=AS_OF, **kwargs)
 
     def gate(layer: str, on_pass: str) -> BranchPythonOperator:
         return BranchPythonOperator(
-            task_id=f"{layer}_quality_gate",
+            **about(f"{layer}_quality_gate"),
             python_callable=choose_branch,
             op_kwargs={"scan_task_id": f"scan_{layer}", "on_pass": on_pass, "on_fail": f"{layer}_rejected"},
         )
 
-    prepare_schema = PythonOperator(task_id="prepare_schema", python_callable=migrate_listening_db)
+    prepare_schema = PythonOperator(**about("prepare_schema"), python_callable=migrate_listening_db)
 
     with TaskGroup("ingest", prefix_group_id=False, tooltip="What is new, as it came"):
-        accounts = ListAccountsOperator(task_id="list_accounts", accounts="{{ params.accounts or [] }}")
+        accounts = ListAccountsOperator(**about("list_accounts"), accounts="{{ params.accounts or [] }}")
         recently_played = IngestRecentlyPlayedOperator.partial(
-            task_id="ingest_recently_played",
+            **about("ingest_recently_played"),
             mode=MODE,
             start=START,
             end=END,
@@ -200,7 +201,7 @@ def spotify_listening():
             outlets=[RAW_EVENTS],
         ).expand(account=accounts.output)
         streaming_history = ImportStreamingHistoryOperator(
-            task_id="import_streaming_history",
+            **about("import_streaming_history"),
             exports_path=EXPORTS,
             mode=MODE,
             start=START,
@@ -209,10 +210,10 @@ def spotify_listening():
             outlets=[RAW_EVENTS],
         )
     audio_features = FetchAudioFeaturesOperator(
-        task_id="fetch_audio_features", trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS
+        **about("fetch_audio_features"), trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS
     )
     ingestion_failed = IngestionFailedOperator(
-        task_id="ingestion_failed", trigger_rule=TriggerRule.ONE_FAILED, retries=0
+        **about("ingestion_failed"), trigger_rule=TriggerRule.ONE_FAILED, retries=0
     )
 
     # An account that fails does not hold the others up; ingestion_failed turns the run red at its end all the same.
@@ -233,7 +234,7 @@ def spotify_listening():
     analytics_gate = gate("analytics", on_pass="start_models")
 
     with TaskGroup("models", prefix_group_id=False, tooltip="Features, clusters, personas"):
-        start_models = EmptyOperator(task_id="start_models")
+        start_models = EmptyOperator(**about("start_models"))
         features = [model("build_session_features"), model("build_user_features")]
         clusters = model("cluster_sessions")
         personas = model("label_personas")
@@ -248,7 +249,7 @@ def spotify_listening():
     ml_gate = gate("ml", on_pass="publish_tables")
 
     publish_tables = SQLExecuteQueryOperator(
-        task_id="publish_tables",
+        **about("publish_tables"),
         conn_id="listening_db",
         sql="select * from staging.publish_scanned()",
         retries=10,  # refused while another run is between its steps and its scans
@@ -256,13 +257,13 @@ def spotify_listening():
         outlets=[ANALYTICS, PERSONAS, PLAYLISTS, DASHBOARDS],
     )
     publish_playlists = PublishPlaylistsOperator(
-        task_id="publish_playlists", publish="{{ params.publish }}", as_of=AS_OF, mode=MODE, inlets=[PLAYLISTS]
+        **about("publish_playlists"), publish="{{ params.publish }}", as_of=AS_OF, mode=MODE, inlets=[PLAYLISTS]
     )
 
     # A branch skips at once what it does not choose, so each gate has a rejection of its own in front of quality_failed.
-    rejections = [EmptyOperator(task_id=f"{layer}_rejected") for layer in ("raw", "analytics", "ml")]
+    rejections = [EmptyOperator(**about(f"{layer}_rejected")) for layer in ("raw", "analytics", "ml")]
     quality_failed = QualityFailedOperator(
-        task_id="quality_failed",
+        **about("quality_failed"),
         scans=["raw", "analytics", "ml"],
         trigger_rule=TriggerRule.ONE_SUCCESS,
         retries=0,

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
+from task_docs import TASK_DOCS
 
 from include.local.state import PROJECT
 
@@ -87,6 +88,9 @@ def test_what_people_see(dag):
         assert f"`{red}`" in dag.doc_md, f"no triage note for {red}"
     for name in dag.params:
         assert dag.params.get_param(name).description, f"param {name} is not explained"
+    assert set(TASK_DOCS) == set(dag.task_ids)
+    for task in dag.tasks:
+        assert (task.task_display_name, task.doc_md) == TASK_DOCS[task.task_id]
 
 
 def test_one_run_at_a_time_and_no_catching_up(dag):
