@@ -115,9 +115,9 @@ def test_soda_sends_nothing_writes_nothing_and_reads_no_stray_env_file(pg_socket
         "DATABASE_HOST": str(pg_socket),
         "DATABASE": database,
     }
-    (tmp_path / "alone.py").write_text(SCAN_ALONE)
+    # With -c, .env is looked for in the working directory; else from Soda's own folder upwards.
     done = subprocess.run(
-        [sys.executable, "alone.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", SCAN_ALONE], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
     assert not (tmp_path / ".soda").exists()
