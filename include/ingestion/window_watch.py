@@ -78,9 +78,7 @@ def watch(
 
     Returns whether a run is to be started, and when to come back. Never raises for what Spotify does.
     """
-    row = connection.execute(statement("read_watch"), {"user_id": user_id}).fetchone()
-    connection.commit()
-    due = max(filter(None, row or ()), default=None)
+    due = _due(connection, user_id)
     if due is not None and due > now():
         return False, due
     status, message, overflows = "ok", None, False
@@ -112,3 +110,13 @@ def watch(
             connection, user_id, pipeline=PIPELINE, run_id=RUN_ID, status=status, message=message, retry_at=next_look
         )
     return overflows, next_look
+
+
+def _due(connection: psycopg.Connection, user_id: str) -> datetime | None:
+    """When the next look is due: as planned, but not while the quota is used up, nor soon after a run stored all."""
+    row = connection.execute(statement("read_watch"), {"user_id": user_id}).fetchone()
+    connection.commit()
+    assert row is not None
+    next_look, quota_returns_at, all_stored_at = row
+    rested = all_stored_at and all_stored_at + judge([]).next_look
+    return max(filter(None, (next_look, quota_returns_at, rested)), default=None)

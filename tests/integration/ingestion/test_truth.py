@@ -90,27 +90,31 @@ class Year:
     user_id: str
     faults: random.Random = field(default_factory=lambda: random.Random(5))
 
-    def daily_run(self, now: datetime) -> None:
-        """As Airflow runs it: tries again when the retry policy says so."""
+    def daily_run(self, now: datetime) -> bool:
+        """As Airflow runs it: tries again when the retry policy says so. Returns whether it succeeded."""
         self.simulator.set_clock(now)
         self.direct.now = now
         if self.faults.random() < 0.3:
             self.simulator.plan_faults(self.faults.choice(FAULTS))
+        succeeded = False
         for _ in range(3):
             try:
                 ingest_recently_played(self.connection, self.hook, self.user_id, run_id=str(now))
+                succeeded = True
                 break
             except (RateLimited, SpotifyUnavailable):
                 continue
         self.simulator.clear_faults()
+        return succeeded
 
     def live(self, *, watched: bool) -> None:
         next_run, next_look = START, START if watched else END + DAY
         known: set[tuple[int, str]] = set()
         while next_run <= END:
             if next_run <= next_look:
-                self.daily_run(next_run)
-                known = set(self.window())
+                if self.daily_run(next_run):
+                    known = set(self.window())
+                    next_look = max(next_look, next_run + judge([]).next_look)
                 next_run += DAY
                 continue
             self.direct.now = next_look
@@ -124,6 +128,7 @@ class Year:
                 self.direct.now += REACTION
                 ingest_recently_played(self.connection, self.direct, self.user_id, run_id=str(self.direct.now))
                 known = set(self.window())
+                next_look = max(next_look, self.direct.now + judge([]).next_look)
 
     def window(self) -> list[tuple[int, str]]:
         """What Spotify shows now, newest first."""

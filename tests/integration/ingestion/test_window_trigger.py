@@ -50,15 +50,29 @@ def test_fires_for_accounts_about_to_overflow_and_rests_once_they_are_stored(aut
     accounts = [authorize("ada"), authorize("bea")]
     IngestRecentlyPlayedOperator(task_id="t", account=accounts[1]).execute({"run_id": "run"})
     simulator.forget_calls()
+    # Whose plays were all stored just now needs no look.
     assert first_event(WindowTrigger(), 30) == {"accounts": ["ada"]}
-    assert looks(simulator) == 2
+    assert looks(simulator) == 1
     IngestRecentlyPlayedOperator(task_id="t", account=accounts[0]).execute({"run_id": "run"})
     simulator.forget_calls()
     # A restarted trigger knows when the next look is due, and does not look before.
     assert first_event(WindowTrigger(), 3) is None
     assert looks(simulator) == 0
     state = dict(connection.execute("select user_id, message from ingestion_state where pipeline = 'window_watch'"))
-    assert state == {"ada": "50 of 50 plays not stored yet", "bea": "0 of 50 plays not stored yet"}
+    assert state == {"ada": "50 of 50 plays not stored yet"}
+
+
+def test_after_a_run_the_whole_window_is_free(authorize, simulator, connection):
+    account = authorize("ada")
+    IngestRecentlyPlayedOperator(task_id="t", account=account).execute({"run_id": "run"})
+    begun = datetime.now(UTC)
+    overflows, next_look = watch(connection, SpotifyHook(account["connection_id"]), "ada", now=lambda: begun)
+    assert not overflows
+    assert abs(next_look - begun - judge([]).next_look) < timedelta(seconds=10)
+    assert looks(simulator) == 1
+    later = next_look + timedelta(seconds=1)
+    watch(connection, SpotifyHook(account["connection_id"]), "ada", now=lambda: later)
+    assert looks(simulator) == 2
 
 
 @pytest.mark.parametrize(
