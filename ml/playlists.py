@@ -169,10 +169,10 @@ def choose_tracks(candidates: Sequence[Candidate], previous: Sequence[str], leng
     ranked: list[Candidate] = []
     for kind, share in KINDS.items():
         of_kind = [c for c in candidates if c.kind == kind]
-        near = of_kind[: int(STAYS_WITHIN * share)]
-        ranked += [c for c in near if c.track_id in stays] + [
-            c for c in of_kind if c not in near or c.track_id not in stays
-        ]
+        near = int(STAYS_WITHIN * share)
+        ranked += [c for c in of_kind[:near] if c.track_id in stays]
+        ranked += [c for c in of_kind[:near] if c.track_id not in stays]
+        ranked += of_kind[near:]
 
     chosen: list[Candidate] = []
     artists, albums, titles = Counter[str](), Counter[tuple[str, str]](), set[tuple[str, str]]()

@@ -3,7 +3,13 @@
 -- A session's weight doubles every 365 days since 2010-01-01: old sessions lose weight against new ones without any stored
 -- number having to change as time passes. Whole numbers, so that sums are exact in whatever order they are taken.
 with sessions as (
-    select s.user_id, s.session_id, s.local_date, s.started_at, s.ended_at
+    select
+        s.user_id,
+        s.session_id,
+        s.local_date,
+        s.started_at,
+        s.ended_at,
+        greatest(round(16 * power(2, (s.local_date - date '2010-01-01') / 365::double precision)), 1) as weight
     from staging.listening_sessions s
     where s.user_id = %(user_id)s and s.local_date = any(%(days)s)
 ),
@@ -15,7 +21,7 @@ final as (
         e.artist_name,
         s.local_date,
         count(*)::integer as plays,
-        greatest(round(16 * power(2, (s.local_date - date '2010-01-01') / 365.0)::double precision), 1) as weight
+        s.weight
     from sessions s
     cross join lateral (
         select *
@@ -24,7 +30,7 @@ final as (
             and e.played_at between s.started_at and s.ended_at + interval '1 minute'
         offset 0
     ) e
-    group by e.user_id, e.session_id, e.artist_name, s.local_date
+    group by e.user_id, e.session_id, e.artist_name, s.local_date, s.weight
 ),
 
 removed as (
