@@ -19,7 +19,7 @@ import numpy as np
 import psycopg
 from scipy import sparse
 
-from ml.tables import Work, fetch, mark_days, replace_rows, statement, take_work
+from ml.tables import Work, fetch, mark_days, refresh_statistics, replace_rows, statement, take_work
 
 SHRINKAGE = 5.0
 MIN_SESSIONS = 2
@@ -72,6 +72,12 @@ def artist_cooccurrence(connection: psycopg.Connection, *, as_of: datetime) -> d
             summary["listeners"] += 1
             parameters = {"user_id": work.user_id, "days": work.days}
             changed = [row[0] for row in connection.execute(statement("session_artists"), parameters)]
+            [(looked_at,)] = connection.execute(
+                "select count(*) from staging.session_artists"
+                " where user_id = %(user_id)s and local_date = any(%(days)s)",
+                parameters,
+            ).fetchall()
+            refresh_statistics(connection, "session_artists", looked_at)
             if not changed:
                 continue
             counts = update_pairs(connection, work, changed)
