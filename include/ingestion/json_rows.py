@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 4 << 20
 LONGEST_ELEMENT_BYTES = 1 << 20
 DEEPEST_NESTING = 64
 UTF8_BOM = b"\xef\xbb\xbf"
