@@ -55,7 +55,7 @@ def reader(reader_dsn: str) -> Iterator[psycopg.Connection]:
         yield connection
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def site(reader_dsn: str) -> Iterator[str]:
     """Address of the dashboards, served over the invented listeners by `python -m dashboards`."""
     with socket.socket() as free:
@@ -78,7 +78,7 @@ def site(reader_dsn: str) -> Iterator[str]:
             server.terminate()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     # Ends with these tests: while Playwright runs, no other test of the same process can start an event loop.
     with sync_playwright() as playwright:
