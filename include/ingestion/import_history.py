@@ -7,12 +7,14 @@ import logging
 import sys
 import zipfile
 import zlib
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, deque
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import IO, TYPE_CHECKING, Any
+from itertools import chain, groupby
+from operator import itemgetter
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import psycopg
 from psycopg.types.json import Jsonb
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 PIPELINE = "streaming_history"
 PROGRESS_ROWS = 250_000
 MANY_ROWS = 10_000
+COPY_BYTES = 4 << 20  # fewer, larger statements cost the server less
+PARTS_AHEAD = 4  # a member ends with parts that take no time
 SWITCH_SECONDS = 0.0002
 CLOCKS_DIFFER = timedelta(days=1)
 COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
@@ -40,6 +44,12 @@ ERRORS_OF_CONTENT = (
     psycopg.errors.StatementTooComplex,
     psycopg.errors.ProgramLimitExceeded,
 )
+
+T = TypeVar("T")
+_END: Any = object()
+# What parsing yields of a member: blocks of rows and, at the end, their reader, or what is wrong with it; or just None,
+# when it holds no streaming history.
+Part = Block | RowReader | BrokenFile | None
 
 log = logging.getLogger(__name__)
 
@@ -159,8 +169,8 @@ def import_file(
 class _Import:
     """One file's way into raw_listening_events, within the caller's transaction.
 
-    Rows are stored a block at a time, from a thread of its own: the server works on one block while the next one is
-    being parsed.
+    Rows are parsed in a thread of its own, ahead of being stored: the server works on one block while the next one is
+    parsed, of whichever member it is.
     """
 
     def __init__(
@@ -178,9 +188,13 @@ class _Import:
     def load(self, content: IO[bytes]) -> FileReport:
         self.connection.execute(statement("create_arrived_rows"))
         self.connection.execute(statement("create_loaded_plays"))
-        with open_members(self.file, content) as (members, archive), _eager_threads():
-            for member in members:
-                self._read_member(member, archive, content)
+        with (
+            open_members(self.file, content) as (members, archive),
+            _eager_threads(),
+            contextlib.closing(_read_ahead(self._parse(members, archive, content))) as parsed,
+        ):
+            for member, parts in groupby(parsed, key=itemgetter(0)):
+                self._store_member(member, (part for _, part in parts))
         report = self.report
         report.status, report.message = _verdict(report.members)
         if report.rows_loaded:
@@ -195,39 +209,41 @@ class _Import:
             )
         return report
 
-    def _read_member(self, member: Member, archive: zipfile.ZipFile | None, content: IO[bytes]) -> None:
-        about: dict[str, Any] = {"name": _printable(member.name)}
-        try:
-            if member.refused is not None:
-                raise BrokenFile(member.refused)
-            if not member.name.lower().endswith(".json"):
-                about["status"] = "ignored"
-            else:
+    def _parse(
+        self, members: Iterable[Member], archive: zipfile.ZipFile | None, content: IO[bytes]
+    ) -> Iterator[tuple[Member, Part]]:
+        """The parts of each member in turn."""
+        for member in members:
+            try:
+                if member.refused is not None:
+                    raise BrokenFile(member.refused)
+                if not member.name.lower().endswith(".json"):
+                    yield member, None
+                    continue
                 opened = archive.open(member.entry) if archive and member.entry else contextlib.nullcontext(content)
-                # The savepoint: a member that turns out to be broken leaves no rows.
-                with opened as stream, self.connection.transaction():
-                    about |= self._read_rows(member, stream)
-        except BrokenFile as error:
-            about |= {"status": "rejected", "message": str(error)}
-        except ERRORS_OF_CONTENT as error:
-            about |= {"status": "rejected", "message": f"is refused by the database: {str(error).splitlines()[0]}"}
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
-            about |= {"status": "rejected", "message": f"cannot be unpacked: {error}"}
-        self.report.members.append(about)
+                with opened as stream:
+                    for part in self._parse_rows(member, stream):
+                        yield member, part
+            except BrokenFile as error:
+                yield member, error
+            except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+                yield member, BrokenFile(f"cannot be unpacked: {error}")
 
-    def _read_rows(self, member: Member, stream: ByteStream) -> dict[str, Any]:
+    def _parse_rows(self, member: Member, stream: ByteStream) -> Iterator[Part]:
         blocks = read_rows(stream)
         try:
             first = next(blocks)
         except BrokenFile:
             if member.is_named_as_history:
                 raise
-            return {"status": "ignored"}
+            yield None
+            return
         source = next(filter(None, map(source_of, first)), None)
         if source is None and (first or not member.is_named_as_history):
             if member.is_named_as_history:
                 raise BrokenFile("has the name of a streaming history, but none of its rows is one")
-            return {"status": "ignored"}
+            yield None
+            return
         reader = RowReader(
             self.file.user_id,
             source or "",
@@ -236,16 +252,32 @@ class _Import:
             member.is_video,
             keep_ip_addresses=self.keep_ip_addresses,
         )
+        for rows in chain([first], blocks):
+            reader.read(rows)
+            self._tell_progress(len(rows))
+            if reader.bytes_packed >= COPY_BYTES:
+                yield reader.take()
+        yield reader.take()
+        yield reader
+
+    def _store_member(self, member: Member, parts: Iterator[Part]) -> None:
+        about: dict[str, Any] = {"name": _printable(member.name), "status": "ignored"}
         loaded = 0
-        with ThreadPoolExecutor(1) as storing:
-            stored = storing.submit(self._store, reader.read(first))
-            for rows in blocks:
-                block = reader.read(rows)
-                loaded += stored.result()
-                stored = storing.submit(self._store, block)
-                self._tell_progress(len(rows))
-            loaded += stored.result()
-        return self._account_for(reader, loaded)
+        try:
+            # The savepoint: a member that turns out to be broken leaves no rows.
+            with self.connection.transaction():
+                for part in parts:
+                    if isinstance(part, BrokenFile):
+                        raise part
+                    if isinstance(part, Block):
+                        loaded += self._store(part)
+                    elif part is not None:
+                        about |= self._account_for(part, loaded)
+        except BrokenFile as error:
+            about |= {"status": "rejected", "message": str(error)}
+        except ERRORS_OF_CONTENT as error:
+            about |= {"status": "rejected", "message": f"is refused by the database: {str(error).splitlines()[0]}"}
+        self.report.members.append(about)
 
     def _store(self, block: Block) -> int:
         """Add the rows that are not stored yet; return how many.
@@ -253,15 +285,16 @@ class _Import:
         Either all rows of a file are new, or most of them are known. So they are copied straight to where they stay,
         which costs the server half as much, until one of them is there already.
         """
-        if not block.plays:
+        if not block.rows:
             return 0
         if self.all_are_new:
             try:
                 with self.connection.transaction():
                     self._copy("copy_raw_events", COPY_HEADER + block.packed + COPY_TRAILER)
-                    plays = Counter(block.plays).items()
-                    self._copy("copy_loaded_plays", "".join([f"{day}\t{track}\t{n}\n" for (day, track), n in plays]))
-                return len(block.plays)
+                    days = [f"{day}\t\\N\t\\N\n" for day in block.days]
+                    tracks = [f"\\N\t{track}\t{rows}\n" for track, rows in block.tracks.items()]
+                    self._copy("copy_loaded_plays", "".join(days + tracks))
+                return block.rows
             except psycopg.errors.UniqueViolation:
                 self.all_are_new = False
         self._copy("copy_arrived_rows", COPY_HEADER + block.packed + COPY_TRAILER)
@@ -287,8 +320,8 @@ class _Import:
         report.rows_loaded += loaded
         report.rows_already_known += reader.rows_good - loaded
         report.skipped_rows += reader.skipped
-        moments = (reader.first_played_at, reader.last_played_at, report.first_played_at, report.last_played_at)
-        known = [moment for moment in moments if moment is not None]
+        known = [moment for moment in (report.first_played_at, report.last_played_at) if moment is not None]
+        known += reader.played_at or ()
         report.first_played_at, report.last_played_at = min(known, default=None), max(known, default=None)
         return {
             "status": "loaded",
@@ -296,6 +329,15 @@ class _Import:
             "rows_read": reader.rows_read,
             "skipped_rows": dict(reader.skipped),
         }
+
+
+def _read_ahead(items: Iterator[T]) -> Generator[T, None, None]:
+    """The same items; the next `PARTS_AHEAD` are made, in another thread, while the caller works on one."""
+    with ThreadPoolExecutor(1) as thread:
+        coming = deque(thread.submit(next, items, _END) for _ in range(PARTS_AHEAD))
+        while (item := coming.popleft().result()) is not _END:
+            coming.append(thread.submit(next, items, _END))
+            yield item
 
 
 @contextlib.contextmanager

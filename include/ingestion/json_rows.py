@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-BLOCK_BYTES = 4 << 20
+BLOCK_BYTES = 1 << 18  # decoded, it still fits a processor's cache
 LONGEST_ELEMENT_BYTES = 1 << 20
 DEEPEST_NESTING = 64
 UTF8_BOM = b"\xef\xbb\xbf"

@@ -25,6 +25,7 @@ EARLIEST = datetime(2006, 1, 1, tzinfo=UTC)  # no play is older than Spotify
 LONGEST_PAYLOAD_BYTES = 64 * 1024
 MOST_MS_PLAYED = 2**31 - 1
 MOST_SHAPES = 1_000
+CLOSELY = 2_000  # rows
 TRACK_URI = "spotify:track:"
 LONGEST_ID = 64
 MICROSECOND = timedelta(microseconds=1)
@@ -79,7 +80,15 @@ _jsonb = struct.Struct("!ib").pack
 _JSONB_VERSION = 1
 _NULL = _int32(-1)
 _MICROSECONDS_A_DAY = 86_400_000_000
-NO_TRACK = "\\N"  # null in the text form of COPY
+
+
+def _microseconds(moment: datetime) -> int:
+    """As Postgres counts them, since 2000."""
+    since = moment - POSTGRES_EPOCH
+    return since.days * _MICROSECONDS_A_DAY + since.seconds * 1_000_000 + since.microseconds
+
+
+_EARLIEST = _microseconds(EARLIEST)
 
 
 def _text(value: str) -> bytes:
@@ -94,11 +103,15 @@ class Block(NamedTuple):
     """Rows ready to be stored.
 
     :ivar packed: rows of raw_listening_events in Postgres' binary COPY format, without its header.
-    :ivar plays: of each row, its UTC day (days since 2000-01-01) and track id or NO_TRACK.
+    :ivar rows: how many.
+    :ivar days: their UTC days, counted from 2000-01-01.
+    :ivar tracks: track id -> its rows.
     """
 
     packed: bytes
-    plays: list[tuple[int, str]]
+    rows: int
+    days: set[int]
+    tracks: Counter[str]
 
 
 def source_of(row: Any) -> str | None:
@@ -120,7 +133,7 @@ class RowReader:
     :param is_video: the rows are of a Video file.
     :param keep_ip_addresses: whether they stay in the payload.
     :ivar skipped: reason -> rows that are no play, cannot be trusted.
-    :ivar first_played_at, last_played_at: of the good music rows, UTC.
+    :ivar bytes_packed: of payload, not taken yet.
     """
 
     user_id: str
@@ -131,8 +144,11 @@ class RowReader:
     keep_ip_addresses: bool = False
     rows_read: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
-    first_played_at: datetime | None = None
-    last_played_at: datetime | None = None
+    bytes_packed: int = 0
+    _packed: list[bytes] = field(default_factory=list)
+    _rows: int = 0
+    _days: set[int] = field(default_factory=set)
+    _tracks: list[str] = field(default_factory=list)
     _verdicts: dict[Any, str | None] = field(default_factory=dict)
     _keys: set[bytes] = field(default_factory=set)
     _keys_before: set[bytes] = field(default_factory=set)
@@ -140,26 +156,41 @@ class RowReader:
     def __post_init__(self) -> None:
         self._start = _field_count(8) + _text(self.user_id) + _text(self.source) + _int32(16)
         self._end = _text(self.run_id)
+        self._timestamp, self._ms_played = ("ts", "ms_played") if self.source == EXTENDED else ("endTime", "msPlayed")
+        self._latest = _microseconds(self.latest)
+        # Of the good music rows. Turned round while there are none.
+        self._first, self._last = self._latest, _EARLIEST
+
+    @property
+    def played_at(self) -> tuple[datetime, datetime] | None:
+        """First and last of the good music rows, UTC."""
+        if self._first > self._last:
+            return None
+        return POSTGRES_EPOCH + self._first * MICROSECOND, POSTGRES_EPOCH + self._last * MICROSECOND
 
     @property
     def rows_good(self) -> int:
         """Rows that are plays, also those that were met before."""
         return self.rows_read - self.skipped.total()
 
-    def read(self, rows: Iterable[Any]) -> Block:
-        """The good rows of a block, but for exact repetitions; the others are counted by reason."""
-        packed: list[bytes] = []
-        plays: list[tuple[int, str]] = []
-        # Repetitions follow closely. One further behind is left to the database.
-        self._keys, self._keys_before = set(), self._keys
+    def read(self, rows: Iterable[Any]) -> None:
+        """Pack the good rows, but for exact repetitions; count the others by reason."""
         for row in rows:
             self.rows_read += 1
-            reason = self._pack(row, packed, plays) if type(row) is dict else _why_no_row(row)
+            reason = self._pack(row) if type(row) is dict else _why_no_row(row)
             if reason is not None:
                 self.skipped[reason] += 1
-        return Block(b"".join(packed), plays)
+        # Repetitions follow closely. One further behind is left to the database.
+        if len(self._keys) >= CLOSELY:
+            self._keys, self._keys_before = set(), self._keys
 
-    def _pack(self, row: dict[str, Any], packed: list[bytes], plays: list[tuple[int, str]]) -> str | None:
+    def take(self) -> Block:
+        """What was packed since the last time."""
+        block = Block(b"".join(self._packed), self._rows, self._days, Counter(self._tracks))
+        self._packed, self._rows, self._days, self._tracks, self.bytes_packed = [], 0, set(), [], 0
+        return block
+
+    def _pack(self, row: dict[str, Any]) -> str | None:
         if not self.keep_ip_addresses:
             for name in IP_FIELDS:
                 row.pop(name, None)
@@ -171,7 +202,7 @@ class RowReader:
             return item
         item_type, track_id, natural_key = item
 
-        timestamp = row.get("ts" if self.source == EXTENDED else "endTime")
+        timestamp = row.get(self._timestamp)
         if timestamp is None:
             return "no_timestamp"
         try:
@@ -180,23 +211,25 @@ class RowReader:
             return "bad_timestamp"
         if played_at.tzinfo is None:
             played_at = played_at.replace(tzinfo=UTC)
-        if not EARLIEST <= played_at <= self.latest:
+        microseconds = _microseconds(played_at)
+        if not _EARLIEST <= microseconds <= self._latest:
             return "timestamp_out_of_range"
-        ms_played = row.get("ms_played" if self.source == EXTENDED else "msPlayed")
+        ms_played = row.get(self._ms_played)
         if ms_played is not None and not 0 <= ms_played <= MOST_MS_PLAYED:
             return "ms_played_out_of_range"
 
         payload = _encode(row)
-        if b"\\u0000" in payload:  # jsonb has no place for NUL
+        # jsonb has no place for NUL. A backslash is found in no time.
+        if b"\\" in payload and b"\\u0000" in payload:
             payload = _encode(_without_nul(row))
         if len(payload) > LONGEST_PAYLOAD_BYTES:
             return "too_large"
-        microseconds = (played_at - POSTGRES_EPOCH) // MICROSECOND
         key = event_key(self.source, str(microseconds), *natural_key, str(ms_played))
         if key in self._keys or key in self._keys_before:
             return None
         self._keys.add(key)
-        packed += (
+        self.bytes_packed += len(payload)
+        self._packed += (
             self._start,
             key,
             _moment(8, microseconds),
@@ -206,17 +239,20 @@ class RowReader:
             payload,
             self._end,
         )
-        plays.append((microseconds // _MICROSECONDS_A_DAY, track_id or NO_TRACK))
+        self._rows += 1
+        self._days.add(microseconds // _MICROSECONDS_A_DAY)
+        if track_id is not None:
+            self._tracks.append(track_id)
         if item_type == "track":
-            if self.first_played_at is None or played_at < self.first_played_at:
-                self.first_played_at = played_at
-            if self.last_played_at is None or played_at > self.last_played_at:
-                self.last_played_at = played_at
+            if microseconds < self._first:
+                self._first = microseconds
+            if microseconds > self._last:
+                self._last = microseconds
         return None
 
     def _wrong_type(self, row: dict[str, Any]) -> str | None:
         """The first field whose value has a type it must not have; rows of one shape are judged once."""
-        shape = (tuple(row), tuple(map(type, row.values())))
+        shape = (*row, *map(type, row.values()))
         try:
             return self._verdicts[shape]
         except KeyError:

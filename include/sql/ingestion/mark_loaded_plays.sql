@@ -4,6 +4,7 @@ with marked as (
     insert into pending_days (step, user_id, day)
     select distinct 'listening_events', %(user_id)s, date '2000-01-01' + day as day
     from loaded_plays
+    where day is not null
     order by day
     on conflict (step, user_id, day) do update set day = excluded.day
 )

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from include.ingestion import json_rows
 from include.ingestion.json_rows import BadElement, BrokenFile, read_rows
-from include.ingestion.streaming_history import ACCOUNT, EXTENDED, RowReader
+from include.ingestion.streaming_history import ACCOUNT, EXTENDED, Block, RowReader
 
 LATEST = datetime(2026, 12, 1, tzinfo=UTC)
 PLAY = {
@@ -79,11 +79,11 @@ def test_a_truncated_file_is_broken_as_a_whole(values, data):
 @given(st.lists(rows, max_size=6), st.sampled_from([EXTENDED, ACCOUNT]))
 def test_every_row_is_packed_or_counted_by_reason(values, source):
     reader = RowReader("ada", source, "run", LATEST)
-    block = reader.read(msgspec.json.decode(json.dumps(values).encode("utf-8", "replace")))
+    block = _block(reader, msgspec.json.decode(json.dumps(values).encode("utf-8", "replace")))
     assert reader.rows_read == len(values)
     assert reader.rows_good + reader.skipped.total() == len(values)
-    assert bool(block.packed) == bool(block.plays) == bool(reader.rows_good)
-    assert len(block.plays) <= reader.rows_good
+    assert bool(block.packed) == bool(block.rows) == bool(reader.rows_good)
+    assert block.rows <= reader.rows_good
     assert b"ip_addr" not in block.packed
 
 
@@ -124,9 +124,14 @@ def test_a_row_that_cannot_be_trusted_has_its_reason(change, reason):
 )
 def test_what_was_played_is_recognised(row, item_type):
     reader = RowReader("ada", EXTENDED, "run", LATEST)
-    assert _field(item_type) in reader.read([dict(row)]).packed
+    assert _field(item_type) in _block(reader, [dict(row)]).packed
     video = RowReader("ada", EXTENDED, "run", LATEST, is_video=True)
-    assert _field(b"video") in video.read([dict(PLAY)]).packed
+    assert _field(b"video") in _block(video, [dict(PLAY)]).packed
+
+
+def _block(reader: RowReader, rows: list[Any]) -> Block:
+    reader.read(rows)
+    return reader.take()
 
 
 def _field(value: bytes) -> bytes:
@@ -136,14 +141,16 @@ def _field(value: bytes) -> bytes:
 
 def test_a_repetition_nearby_is_left_out_but_counted_as_good():
     reader = RowReader("ada", EXTENDED, "run", LATEST)
-    kept = [len(reader.read([dict(PLAY)] * 2).plays), len(reader.read([dict(PLAY), PLAY | {"ms_played": 5}]).plays)]
-    assert kept == [1, 1]
+    assert _block(reader, [dict(PLAY)] * 2).rows == 1
+    assert _block(reader, [dict(PLAY), PLAY | {"ms_played": 5}]).rows == 1
     assert reader.rows_good == 4
 
 
 def test_ip_addresses_stay_only_when_asked_for():
-    assert b"192.0.2.1" not in RowReader("ada", EXTENDED, "run", LATEST).read([dict(PLAY)]).packed
-    assert b"192.0.2.1" in RowReader("ada", EXTENDED, "run", LATEST, keep_ip_addresses=True).read([dict(PLAY)]).packed
+    assert b"192.0.2.1" not in _block(RowReader("ada", EXTENDED, "run", LATEST), [dict(PLAY)]).packed
+    assert (
+        b"192.0.2.1" in _block(RowReader("ada", EXTENDED, "run", LATEST, keep_ip_addresses=True), [dict(PLAY)]).packed
+    )
 
 
 def test_the_same_play_is_the_same_key_in_both_generations():
@@ -153,7 +160,7 @@ def test_the_same_play_is_the_same_key_in_both_generations():
 
 
 def _key(row: dict[str, Any]) -> bytes:
-    packed = RowReader("ada", EXTENDED, "run", LATEST).read([dict(row)]).packed
+    packed = _block(RowReader("ada", EXTENDED, "run", LATEST), [dict(row)]).packed
     before = _field(EXTENDED.encode()) + (16).to_bytes(4, "big")
     start = packed.index(before) + len(before)
     return packed[start : start + 16]
@@ -161,7 +168,7 @@ def _key(row: dict[str, Any]) -> bytes:
 
 def test_nul_and_lone_surrogates_become_what_jsonb_can_hold():
     (row,) = read_all(b'[{"ts":"2024-05-01T10:00:00Z","trackName":"a\\u0000b","x":"\\ud800","spotify_track_uri":"u"}]')
-    packed = RowReader("ada", EXTENDED, "run", LATEST).read([row]).packed
+    packed = _block(RowReader("ada", EXTENDED, "run", LATEST), [row]).packed
     assert b"u0000" not in packed
     assert packed.decode("utf-8", "surrogateescape")
     assert b"ud800" not in packed
