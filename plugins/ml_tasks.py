@@ -38,7 +38,7 @@ def build_user_features(as_of: str) -> dict[str, Any]:
 
 
 def cluster_sessions(as_of: str) -> dict[str, Any]:
-    return run_step("clustering", "cluster_sessions", as_of)
+    return run_step("session_clusters", "cluster_sessions", as_of)
 
 
 def label_personas(as_of: str) -> dict[str, Any]:

@@ -104,10 +104,10 @@ def measure_here(work: Callable[[str], None], conninfo: str) -> tuple[float, flo
 
 
 def our_steps(conninfo: str) -> None:
-    from ml.clustering import cluster_sessions
     from ml.cooccurrence import artist_cooccurrence
     from ml.personas import label_personas
     from ml.playlists import generate_playlists
+    from ml.session_clusters import cluster_sessions
     from ml.session_features import build_session_features
 
     with psycopg.connect(conninfo) as connection:
@@ -176,7 +176,7 @@ def cluster(features: pd.DataFrame) -> object:
     from sklearn.metrics import adjusted_rand_score, silhouette_score
     from sklearn.preprocessing import RobustScaler
 
-    from ml import clustering
+    from ml import clustering, session_clusters
 
     X = RobustScaler(quantile_range=(2, 98)).fit_transform(features.drop(columns="start").astype(float))
     random = np.random.RandomState(0)
@@ -191,7 +191,7 @@ def cluster(features: pd.DataFrame) -> object:
             agreements.append(adjusted_rand_score(*(model.fit(sample[half]).predict(sample) for half in halves)))
         size = clustering.SILHOUETTE_SIZE
         best = max(best, (silhouette_score(sample[:size], labels[:size]) * np.mean(agreements) ** 2, k))
-    training = X[random.permutation(len(X))[: clustering.SAMPLE_SIZE]]
+    training = X[random.permutation(len(X))[: session_clusters.SAMPLE_SIZE]]
     return KMeans(best[1], n_init=clustering.INITS, random_state=0).fit(training).predict(X)
 
 

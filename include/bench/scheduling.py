@@ -6,9 +6,11 @@ import json
 import os
 import statistics
 import tempfile
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import psycopg
 
 from include.bench import Figure, at_most, benchmark
 
@@ -25,7 +27,8 @@ NOOP_FOLDER = Path(__file__).parent / "dags"
 def dag_wall_vs_noop() -> list[Figure]:
     """Wall time of a daily run over that of a no-op DAG of the same shape, on the same scheduler.
 
-    The daily runs are the demo's: four listeners with years of history, one new day each. Both in turn; medians' ratio.
+    The daily runs are the demo's: four listeners with years of history, one new day each, as any later day's: all
+    audio features are fetched, and the history was not stored within the last hour. Both in turn; medians' ratio.
     """
     from include.local.ports import DEFAULTS
     from include.local.stack import Stack
@@ -45,9 +48,24 @@ def dag_wall_vs_noop() -> list[Figure]:
         stack.airflow.unpause(NOOP)
         _noop_run(stack)  # the first run of each loads what later ones have
         _daily_run(stack)
+        _settle(stack)
+        _daily_run(stack)  # works off what settling marked
         rounds = [(_noop_run(stack), _daily_run(stack)) for _ in range(DAYS)]
     noop, daily = (statistics.median(seconds) for seconds in zip(*rounds, strict=True))
     return [at_most("dag_wall_vs_noop", daily / noop, "ratio", 1.5)]
+
+
+def _settle(stack: Stack) -> None:
+    """What else takes a demo's first days: the audio features, a part a run, and scans that look back an hour."""
+    from include.ingestion.audio_features import fetch_audio_features
+
+    with psycopg.connect(stack.owner_conninfo) as connection:
+        now = datetime.now(UTC)
+        while fetch_audio_features(connection, None, now=now, reccobeats_url=stack.environment["RECCOBEATS_URL"]):
+            pass
+        connection.execute("alter table raw_listening_events disable trigger user")
+        connection.execute("update raw_listening_events set ingested_at = ingested_at - interval '2 hours'")
+        connection.execute("alter table raw_listening_events enable trigger user")
 
 
 def _noop_run(stack: Stack) -> float:

@@ -1,4 +1,4 @@
--- Features of one listener's sessions, in the order of ml.clustering.FEATURES; of the given days, or of all when null.
+-- Features of one listener's sessions, in the order of ml.centroids.FEATURES; of the given days, or of all when null.
 -- In a listener's first weeks on record everything is a first listen, which says nothing of the session: unknown.
 select
     session_id,

@@ -102,10 +102,10 @@ def mark(connection: psycopg.Connection, user_id: str, days: Iterable) -> None:
 
 def run_steps(connection: psycopg.Connection, as_of: datetime) -> dict[str, dict[str, int]]:
     """All ml steps in the DAG's order; step name → its summary."""
-    from ml.clustering import cluster_sessions
     from ml.cooccurrence import artist_cooccurrence
     from ml.personas import label_personas
     from ml.playlists import generate_playlists
+    from ml.session_clusters import cluster_sessions
     from ml.session_features import build_session_features
     from ml.user_features import build_user_features
 

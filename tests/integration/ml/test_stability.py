@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from include.demo.listeners import build_life, invent_listener
-from ml.clustering import cluster_sessions
 from ml.personas import label_personas
+from ml.session_clusters import cluster_sessions
 from ml.session_features import build_session_features
 from tests.integration.ml.staging import fill
 

@@ -14,9 +14,9 @@ from sklearn.metrics import adjusted_rand_score
 
 from include.demo.listeners import DORA, Life, build_life, invent_listener
 from include.local import postgres
-from ml.clustering import cluster_sessions
 from ml.personas import PHRASES, say
 from ml.playlists import REST_DAYS
+from ml.session_clusters import cluster_sessions
 from ml.session_features import build_session_features
 from tests.integration.ml.staging import fill, run_steps, snapshot
 

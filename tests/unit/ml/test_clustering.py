@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml.clustering import FEATURES, SessionClusterer, choose_k, match_personas, robust_scale, transform
+from ml.centroids import FEATURES, transform
+from ml.clustering import SessionClusterer, choose_k, match_personas, robust_scale
 
 
 def sessions_of_kinds(kinds: int, each: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
