@@ -56,7 +56,6 @@ class Candidate:
     kind: str
     duration_ms: int
     score: float
-    parts: dict[str, float]
     index: int
 
     @property
@@ -113,6 +112,8 @@ class Library:
             neighbours=self.neighbours,
             persona_plays=by_persona,
         )
+        self.kinds = [self.kind(index) for index in range(len(self.rows))]
+        self.track_ids = np.array([row["track_id"] for row in self.rows])
         self.artist_plays_28d = Counter[str]()
         for row in tracks:
             self.artist_plays_28d[row["artist_name"]] += row["plays_28d"]
@@ -145,15 +146,15 @@ class Library:
         """Every usable track with its score, best first; equals in order of id."""
         score = np.round(sum(parts[part] for part in PARTS), 6)
         result = []
-        for index in np.lexsort((np.array([row["track_id"] for row in self.rows]), -score)).tolist():
-            kind = self.kind(index)
+        for index in np.lexsort((self.track_ids, -score)).tolist():
+            kind = self.kinds[index]
             if kind is not None:
                 row = self.rows[index]
                 result.append(
                     Candidate(
                         row["track_id"], row["track_name"], row["artist_name"], row["album_name"], kind,
                         int(row["duration_ms"]),
-                        float(score[index]), {part: float(parts[part][index]) for part in PARTS}, index,
+                        float(score[index]), index,
                     )
                 )  # fmt: skip
         return result
@@ -201,22 +202,15 @@ def choose_tracks(candidates: Sequence[Candidate], previous: Sequence[str], leng
 def smooth_order(chosen: Sequence[Candidate], library: Library) -> list[Candidate]:
     """Begins with the best, then always the one that goes best with the one before: artists often heard together
     beside each other, the same artist not twice in a row while there is another."""
-    rest = sorted(chosen, key=lambda c: (-c.score, c.track_id))
-    order: list[Candidate] = []
-    while rest:
-        if not order:
-            best = 0
-        else:
-            last = order[-1].artist_name
-
-            def near(i: int, last: str = last) -> tuple[bool, float, int]:
-                name = rest[i].artist_name
-                score = library.neighbours[library.artist_code[last], library.artist_code[name]]
-                return name != last, round(float(score), 6), -i
-
-            best = max(range(len(rest)), key=near)
-        order.append(rest.pop(best))
-    return order
+    ranked = sorted(chosen, key=lambda c: (-c.score, c.track_id))
+    artists = np.array([library.artist_code[c.artist_name] for c in ranked], dtype=int)
+    near = np.round(library.neighbours[artists][:, artists].toarray(), 6)
+    rest = list(range(len(ranked)))
+    order = rest[:1]
+    while rest := [i for i in rest if i != order[-1]]:
+        last = order[-1]
+        order.append(max(rest, key=lambda i: (artists[i] != artists[last], near[last, i], -i)))
+    return [ranked[i] for i in order]
 
 
 def generate_playlists(connection: psycopg.Connection, *, as_of: datetime) -> dict[str, int]:
@@ -281,7 +275,7 @@ def build_playlists(connection: psycopg.Connection, work: Work) -> tuple[list[tu
             tracks.append(
                 (work.user_id, playlist_id, position, c.track_id, c.track_name, c.artist_name, c.album_name, c.kind,
                  c.score,
-                 *(c.parts[part] for part in PARTS), reason)
+                 *(float(parts[part][c.index]) for part in PARTS), reason)
             )  # fmt: skip
     return playlists, tracks
 
@@ -316,7 +310,7 @@ def explain(c: Candidate, library: Library, persona_id: int, label: str) -> str:
         elif c.kind == "new":
             start = f"You first heard it on {row['first_day'].day} {row['first_day']:%B %Y} and have played it {times}"
         else:
-            start = f"You played it {times} ({row['plays_28d']} in the last 28 days)"
+            start = f"You played it {times} ({row['plays_28d'] or 'none'} in the last 28 days)"
     sentences = [start]
     inside = library.plays_inside(c.index, persona_id)
     if inside and len(library.personas) > 1:

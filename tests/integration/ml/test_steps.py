@@ -261,9 +261,9 @@ def test_every_number_in_a_reason_is_counted_again_from_the_plays(built):
             ).fetchone()[0]
             assert (kind, own_plays, f"{first.day} {first:%B %Y}") == ("new", int(m[2]), m[1])
         else:
-            m = take("familiar", r"You played it (\d+) times? \((\d+) in the last 28 days\)")
+            m = take("familiar", r"You played it (\d+) times? \((\d+|none) in the last 28 days\)")
             lately = count(built, PLAYS + LATELY + " and track_id = %(track)s", parameters)
-            assert (kind, own_plays, lately) == ("familiar", int(m[1]), int(m[2]))
+            assert (kind, own_plays, lately) == ("familiar", int(m[1]), 0 if m[2] == "none" else int(m[2]))
         if m := take("inside", rf", (\d+|all) of them in “{re.escape(label)}” sessions"):
             assert count(built, INSIDE, parameters) == (own_plays if m[1] == "all" else int(m[1]))
         elif take("inside once", rf", in one of your “{re.escape(label)}” sessions"):

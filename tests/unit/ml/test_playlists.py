@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml.playlists import ALBUM_TRACKS, ARTIST_TRACKS, LENGTH, SHORTEST, Candidate, Library, choose_tracks, smooth_order
-from ml.recommender import PARTS, age_bin, bin_ages
+from ml.recommender import age_bin, bin_ages
 
 candidates_strategy = st.lists(
     st.tuples(
@@ -23,10 +23,9 @@ candidates_strategy = st.lists(
 
 def candidates_of(rows) -> list[Candidate]:
     made = [
-        Candidate(f"t{i:03}", f"title {i}", f"artist {artist}", f"album {album}", kind, 200_000, float(score),
-                  dict.fromkeys(PARTS, 0.0), i)
+        Candidate(f"t{i:03}", f"title {i}", f"artist {artist}", f"album {album}", kind, 200_000, float(score), i)
         for i, (kind, artist, album, score) in enumerate(rows)
-    ]  # fmt: skip
+    ]
     return sorted(made, key=lambda c: (-c.score, c.track_id))
 
 
