@@ -126,7 +126,9 @@ def run_scan(scan: str, database: DatabaseAddress, as_of: datetime, *, folder: P
         raise ScanError(f"Scan {scan} has no checks: nothing was checked in {folder / scan}.")
     if unchecked := [check.name for check in checks if check.outcome is None]:
         raise ScanError(f"Scan {scan} did not evaluate: {', '.join(unchecked)}.")
-    results = [_result(check, soda._queries) for check in checks]
+    # What Soda tells of each, in its order. To ask the checks again would render their YAML again.
+    told = soda.get_scan_results()["checks"]
+    results = [_result(check, what, soda._queries) for check, what in zip(checks, told, strict=True)]
     ids = [result.check_id for result in results]
     if repeated := sorted({check_id for check_id in ids if ids.count(check_id) > 1}):
         raise ScanError(f"Scan {scan} has the same check twice: {', '.join(repeated)}.")
@@ -151,9 +153,8 @@ def _yaml_scalar(value: str | int | None) -> str:
     return json.dumps(value).replace("$", "\\u0024").replace("{", "\\u007b")
 
 
-def _result(check: Any, queries: list[Any]) -> CheckResult:
+def _result(check: Any, told: dict[str, Any], queries: list[Any]) -> CheckResult:
     table = Path(check.check_cfg.location.file_path).stem
-    told = check.get_dict()
     outcome = check.outcome.name
     value = _measured_value(told["diagnostics"])
     return CheckResult(

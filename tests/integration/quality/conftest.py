@@ -23,7 +23,7 @@ DAYS = 60
 MODELS = (
     ("session_features", "build_session_features"),
     ("user_features", "build_user_features"),
-    ("clustering", "cluster_sessions"),
+    ("session_clusters", "cluster_sessions"),
     ("personas", "label_personas"),
     ("cooccurrence", "artist_cooccurrence"),
     ("playlists", "generate_playlists"),
