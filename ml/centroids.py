@@ -28,6 +28,8 @@ FEATURES = tuple(FEATURE_WEIGHTS)
 COUNTS = ("plays", "minutes", "unique_artists")
 RATES = ("repeat_rate", "discovery_rate", "skip_rate", "shuffle_rate", "album_run_rate")
 
+# Fewer sessions are no kind of session, and no reason to look for one.
+MIN_CLUSTER_SESSIONS = 8
 # Stored numbers are rounded, so that the last bits of a sum, which differ between builds of numpy, never decide
 # anything.
 DIGITS = 6

@@ -14,7 +14,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted
 from threadpoolctl import threadpool_limits
 
-from ml.centroids import DIGITS, Centroids, scaled
+from ml.centroids import DIGITS, MIN_CLUSTER_SESSIONS, Centroids, scaled
 
 SEED = 20260101
 # How many of the sample k is chosen on, and how many of those the silhouette, which compares all pairs, is taken over.
@@ -23,7 +23,6 @@ SILHOUETTE_SIZE = 1000
 SPLITS = 5
 # Starts of KMeans, the best of which counts. With few, stability would measure the starts.
 INITS = 10
-MIN_CLUSTER_SESSIONS = 8
 MAX_CLUSTERS = 8
 # A k is nearly as good as the best while what it falls short of the highest silhouette, as a share, and of the highest
 # stability, each over its tolerance, add up to at most 1.

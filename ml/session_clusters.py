@@ -15,7 +15,7 @@ import numpy as np
 import psycopg
 from psycopg.types.json import Json
 
-from ml.centroids import FEATURES, Centroids, transform
+from ml.centroids import FEATURES, MIN_CLUSTER_SESSIONS, Centroids, transform
 from ml.tables import Work, mark_days, replace_rows, statement, take_work
 
 SETTLING_DAYS = 90
@@ -25,7 +25,6 @@ MIN_SESSIONS = 40
 MIN_CLUSTER_SHARE = 0.025
 # A model is fitted again when the history grew by this share …
 REFIT_GROWTH = 0.25
-MIN_GROWTH = 8  # sessions
 # … or when this many new sessions lie this much further from their centroids than the training sessions did.
 DRIFT_SESSIONS = 60
 DRIFT_RATIO = 1.3
@@ -94,7 +93,7 @@ def why_fit(connection: psycopg.Connection, work: Work, model: Model | None) -> 
     if model is None:
         return f"first model, of {sessions} sessions"
     grown = sessions - model.training_sessions
-    if grown >= max(REFIT_GROWTH * model.training_sessions, MIN_GROWTH):
+    if grown >= max(REFIT_GROWTH * model.training_sessions, MIN_CLUSTER_SESSIONS):
         return f"the history grew from {model.training_sessions} to {sessions} sessions"
     [(count, distance)] = connection.execute(
         "select count(*), avg(distance) from"
@@ -114,13 +113,8 @@ def why_fit(connection: psycopg.Connection, work: Work, model: Model | None) -> 
 
 def fit_model(connection: psycopg.Connection, work: Work, old: Model | None, reason: str) -> Model:
     """Fit on a bounded sample, hand the old persona ids on, store the model as the listener's current one."""
-    from ml.clustering import (
-        MAX_CLUSTERS,
-        MIN_CLUSTER_SESSIONS,
-        SEED,
-        SessionClusterer,
-        match_personas,
-    )
+    # Here, for scikit-learn is imported only when a model is due.
+    from ml.clustering import MAX_CLUSTERS, SEED, SessionClusterer, match_personas
 
     parameters = {"user_id": work.user_id, "sample_size": SAMPLE_SIZE, "settling_days": SETTLING_DAYS}
     rows = connection.execute(statement("clustering_sample"), parameters).fetchall()

@@ -226,6 +226,7 @@ class _Import:
                         yield member, part
             except BrokenFile as error:
                 yield member, error
+            # NotImplementedError and RuntimeError: of zipfile, for a compression or encryption it cannot undo.
             except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
                 yield member, BrokenFile(f"cannot be unpacked: {error}")
 
