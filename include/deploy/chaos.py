@@ -5,8 +5,8 @@ kind and at a moment that the seed decides, then in peace. What was killed is st
 a run that failed for good is triggered again, as a person would. Then both databases must hold the same raw rows and
 the same tables, to the checksum.
 
-PostgreSQL, which holds the listening data and Airflow's metadata here, has a small disk of its own (a file, mounted:
-needs root), which one kind of fault fills to the last byte.
+The listening data and Airflow's metadata have a PostgreSQL server each. That of the data has a small disk of its own (a
+file, mounted: needs root), which one kind of fault fills to the last byte.
 """
 
 from __future__ import annotations
@@ -85,6 +85,7 @@ class Victim:
 
     def __init__(self, stack: Stack, random_: random.Random) -> None:
         self.stack = stack
+        self.servers = {"data": stack.state.postgres, "metadata": metadata_server(stack.state)}
         self.random = random_
         self.clock = stack.clock = ChaosClock(stack.state.clock)
         self.struck: Counter[str] = Counter()
@@ -111,8 +112,8 @@ class Victim:
             time.sleep(0.2)
         raise LookupError("no task runs")
 
-    def kill_postgres(self) -> None:
-        self._postmaster().kill()
+    def kill_postgres(self, server: str) -> None:
+        self._postmaster(server).kill()
 
     def kill_backend(self) -> None:
         """One session of a task; PostgreSQL then restarts every session and recovers.
@@ -148,9 +149,9 @@ class Victim:
         finally:
             filler.unlink()
 
-    def stop_database(self) -> None:
+    def stop_database(self, server: str) -> None:
         """A database that is there and does not answer: all of it stopped for a while."""
-        postmaster = self._postmaster()
+        postmaster = self._postmaster(server)
         processes = [postmaster, *postmaster.children()]
         for process in processes:
             process.suspend()
@@ -177,16 +178,22 @@ class Victim:
     # Mending
 
     def mend(self) -> None:
-        """Start again whatever has ended."""
-        postgres.start_server(self.stack.state.postgres)
+        """Start again whatever has ended, and what it left: a restarted container, or unit, has nothing of its past.
+
+        The scheduler's executor forks workers that inherit its connection. One that outlives a killed scheduler keeps
+        that connection's transaction, and its locks, open, and the run stands still.
+        """
+        for data_dir in self.servers.values():
+            postgres.start_server(data_dir)
         for name, process in list(self.stack.services.processes.items()):
             if process.poll() is not None:
                 assert isinstance(process.args, list)
+                kill_session(process.pid)
                 env = environment.base_environment() if name == "simulator" else self.stack.environment
                 self.stack.services.start(name, process.args, env, PROJECT)
 
-    def _postmaster(self) -> psutil.Process:
-        return psutil.Process(int((self.stack.state.postgres / "postmaster.pid").read_text().split()[0]))
+    def _postmaster(self, server: str) -> psutil.Process:
+        return psutil.Process(int((self.servers[server] / "postmaster.pid").read_text().split()[0]))
 
     def _superuser(self) -> psycopg.Connection:
         return psycopg.connect(
@@ -233,6 +240,14 @@ class Victim:
                 time.sleep(1)
 
 
+def kill_session(leader: int) -> None:
+    """Every process of the session that `leader` began."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(ProcessLookupError, psutil.NoSuchProcess):
+            if os.getsid(process.pid) == leader:
+                process.kill()
+
+
 FAULTS: dict[str, Callable[[Victim], None]] = {
     "kill -9 scheduler": lambda victim: victim.kill_service("scheduler"),
     "kill -9 triggerer": lambda victim: victim.kill_service("triggerer"),
@@ -240,9 +255,11 @@ FAULTS: dict[str, Callable[[Victim], None]] = {
     "kill -9 api-server": lambda victim: victim.kill_service("api-server"),
     "kill -9 simulator": lambda victim: victim.kill_service("simulator"),
     "kill -9 worker or task": Victim.kill_task,
-    "kill -9 Postgres": Victim.kill_postgres,
+    "kill -9 Postgres (data)": lambda victim: victim.kill_postgres("data"),
+    "kill -9 Postgres (metadata)": lambda victim: victim.kill_postgres("metadata"),
     "kill -9 a session of a task": Victim.kill_backend,
-    "Postgres stopped for a while": Victim.stop_database,
+    "Postgres stopped for a while (data)": lambda victim: victim.stop_database("data"),
+    "Postgres stopped for a while (metadata)": lambda victim: victim.stop_database("metadata"),
     "disk full": Victim.fill_disk,
     "clock jump": Victim.jump_clock,
 }
@@ -301,6 +318,10 @@ def contents(stack: Stack) -> dict[str, TableSum]:
     return sums | {"raw_listening_events": {"rows": rows, "checksum": checksum}}
 
 
+def metadata_server(state: State) -> Path:
+    return state.folder / "metadata" / "data"
+
+
 @contextmanager
 def new_stack(folder: Path, start: datetime | None = None, *, disk: bool) -> Iterator[Stack]:
     """A demo from its first moment on (`start`: another than usual)."""
@@ -316,7 +337,9 @@ def new_stack(folder: Path, start: datetime | None = None, *, disk: bool) -> Ite
     with ExitStack() as stack:
         if disk:
             stack.enter_context(small_disk(state.postgres.parent))
-        yield stack.enter_context(Stack(state, "demo", settings=SOONER | NO_AUDIO_FEATURES))
+        metadata_dir = stack.enter_context(postgres.server(metadata_server(state)))
+        settings = SOONER | NO_AUDIO_FEATURES
+        yield stack.enter_context(Stack(state, "demo", settings=settings, metadata_dir=metadata_dir))
 
 
 def main() -> int:

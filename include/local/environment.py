@@ -63,6 +63,11 @@ def database_environment(socket_dir: Path) -> dict[str, str]:
     return {"PGHOST": str(socket_dir), "PGDATABASE": postgres.LISTENING_DATABASE, "PGUSER": "listening_owner"}
 
 
+def metadata_environment(socket_dir: Path) -> dict[str, str]:
+    url = postgres.sqlalchemy_url(socket_dir, METADATA_DATABASE, METADATA_DATABASE, "psycopg2")
+    return {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": url.render_as_string(hide_password=False)}
+
+
 def airflow_environment(state: State, socket_dir: Path, ports: dict[str, int]) -> dict[str, str]:
     """What Airflow and its tasks need, for the demo (simulated Spotify, no schedule) or the real thing (`.env`)."""
 
@@ -71,7 +76,6 @@ def airflow_environment(state: State, socket_dir: Path, ports: dict[str, int]) -
             {"conn_type": "postgres", "host": str(socket_dir), "login": role, "schema": postgres.LISTENING_DATABASE}
         )
 
-    metadata = postgres.sqlalchemy_url(socket_dir, METADATA_DATABASE, METADATA_DATABASE, "psycopg2")
     environment = {
         "AIRFLOW_HOME": str(state.airflow_home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
@@ -83,7 +87,6 @@ def airflow_environment(state: State, socket_dir: Path, ports: dict[str, int]) -
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{ADMIN}:admin",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords_file(state)),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{address(ports['airflow'])}/execution/",
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": metadata.render_as_string(hide_password=False),
         "AIRFLOW__API__HOST": LOOPBACK,
         "AIRFLOW__API__PORT": str(ports["airflow"]),
         "AIRFLOW__API__BASE_URL": address(ports["airflow"]),
@@ -97,6 +100,7 @@ def airflow_environment(state: State, socket_dir: Path, ports: dict[str, int]) -
         "AIRFLOW_CONN_LISTENING_DB": connection("listening_writer"),
         "AIRFLOW_CONN_LISTENING_DB_OWNER": connection("listening_owner"),
         "LISTENING_EXPORTS": str(state.exports),
+        **metadata_environment(socket_dir),
         **dashboards_environment(socket_dir, ports),
     }
     if state.kind == "real":

@@ -36,7 +36,8 @@ class Services:
         with self.log_file(name).open("wb") as log:
             self.processes[name] = subprocess.Popen(
                 command,
-                env=environment | {MARK: self.mark},
+                # SPT_NOENV: a title that a process gives itself must not overwrite the mark.
+                env=environment | {MARK: self.mark, "SPT_NOENV": "1"},
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

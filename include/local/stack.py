@@ -52,16 +52,23 @@ class Stack:
     :param kind: `demo` (simulated Spotify) or `real`.
     :param say: prints a line of progress.
     :param settings: environment variables for Airflow beyond those of every stack.
+    :param metadata_dir: the socket directory of a server for Airflow's metadata; by default the listening data's.
     :raises StateError, ServiceError, RuntimeError: on entering, what stands in the way; nothing is left running.
     """
 
     def __init__(
-        self, state: State, kind: str, say: Callable[[str], None] = say, settings: Mapping[str, str] | None = None
+        self,
+        state: State,
+        kind: str,
+        say: Callable[[str], None] = say,
+        settings: Mapping[str, str] | None = None,
+        metadata_dir: Path | None = None,
     ) -> None:
         self.state = state
         self.kind = kind
         self.say = say
         self.settings = settings or {}
+        self.metadata_dir = metadata_dir
         self.services = Services(state.logs, str(state.folder))
         self._open = ExitStack()
 
@@ -89,12 +96,16 @@ class Stack:
         self.socket_dir = started.enter_context(postgres.server(self.state.postgres))
         prepare_listening_database(self.socket_dir)
         done("PostgreSQL is up, the listening database has the newest schema")
-        self.environment = full_environment(self.state, self.socket_dir, self.ports) | dict(self.settings)
+        metadata_dir = self.metadata_dir or self.socket_dir
+        self.environment = full_environment(self.state, self.socket_dir, self.ports) | {
+            **environment.metadata_environment(metadata_dir),
+            **self.settings,
+        }
         for folder in (self.state.exports, self.state.airflow_home):
             folder.mkdir(parents=True, exist_ok=True)
         if self.kind == "demo":
             self._start_simulator()
-        prepare_metadata(self.state, self.socket_dir, self.environment)
+        prepare_metadata(self.state, metadata_dir, self.environment)
         done("Airflow's metadata database is ready")
 
         airflow = [PYTHON, "-m", "airflow"]

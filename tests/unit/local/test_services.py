@@ -69,6 +69,13 @@ def test_a_killed_parents_services_are_found_by_their_mark(tmp_path):
     assert marked(str(tmp_path)) == []
 
 
+def test_a_process_that_takes_another_title_keeps_the_mark(services):
+    code = "import setproctitle, time; setproctitle.setproctitle('x' * 500); print('done', flush=True); time.sleep(99)"
+    services.start("titled", [sys.executable, "-c", code], environment())
+    services.wait_until("titled", lambda: "done" in services.log_tail("titled"), 10)
+    assert [process.pid for process in marked(services.mark)] == [services.processes["titled"].pid]
+
+
 def test_a_service_that_dies_is_reported_with_its_last_words(services):
     services.start("failing", [sys.executable, "-c", "import sys; sys.exit('no bread')"], environment())
     with pytest.raises(ServiceError, match=r"failing ended with status 1(.|\n)*no bread"):
