@@ -94,15 +94,16 @@ def update_pairs(connection: psycopg.Connection, work: Work, changed: list[str])
     """Rewrite the pairs that have one of the changed artists on either side."""
     user_id = work.user_id
     rows = connection.execute(statement("sessions_of_artists"), {"user_id": user_id, "artists": changed}).fetchall()
-    names = sorted({row[1] for row in rows} | set(changed))
+    names = sorted({name for _, _, artists in rows for name in artists} | set(changed))
     code = {name: i for i, name in enumerate(names)}
     totals = {
         row["artist_name"]: row["weight"]
         for row in fetch(connection, "artist_weights", {"user_id": user_id, "artists": names})
     }
-    _, sessions = np.unique(np.array([row[0] for row in rows], dtype=np.int64), return_inverse=True)
-    artists = np.array([code[row[1]] for row in rows], dtype=np.int64)
-    weights = np.array([row[2] for row in rows], dtype=float)
+    sizes = [len(artists) for _, _, artists in rows]
+    sessions = np.repeat(np.arange(len(rows)), sizes)
+    artists = np.array([code[name] for _, _, artists in rows for name in artists], dtype=np.int64)
+    weights = np.repeat(np.array([weight for _, weight, _ in rows], dtype=float), sizes)
     left, right, together, weight = cooccurrence(sessions, artists, weights)
     total = np.array([totals.get(name, 0.0) for name in names])
     score = pair_scores(weight, total[left], total[right], together)

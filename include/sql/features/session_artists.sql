@@ -2,63 +2,46 @@
 -- sessions that changed: what a session says about any of its pairs depends on how many artists it has.
 -- A session's weight doubles every 365 days since 2010-01-01: old sessions lose weight against new ones without any stored
 -- number having to change as time passes. Whole numbers, so that sums are exact in whatever order they are taken.
-with sessions as (
+with final as (
     select
         s.user_id,
         s.session_id,
         s.local_date,
-        s.started_at,
-        s.ended_at,
-        greatest(round(16 * power(2, (s.local_date - date '2010-01-01') / 365::double precision)), 1) as weight
+        greatest(round(16 * power(2, (s.local_date - date '2010-01-01') / 365::double precision)), 1) as weight,
+        e.artists
     from staging.listening_sessions s
-    where s.user_id = %(user_id)s and s.local_date = any(%(days)s)
-),
-
-final as (
-    select
-        e.user_id,
-        e.session_id,
-        e.artist_name,
-        s.local_date,
-        count(*)::integer as plays,
-        s.weight
-    from sessions s
     cross join lateral (
-        select *
+        select array_agg(distinct e.artist_name order by e.artist_name) as artists
         from staging.listening_events e
         where e.user_id = s.user_id and e.session_id = s.session_id
             and e.played_at between s.started_at and s.ended_at + interval '1 minute'
-        offset 0
+        having count(*) > 0
     ) e
-    group by e.user_id, e.session_id, e.artist_name, s.local_date, s.weight
+    where s.user_id = %(user_id)s and s.local_date = any(%(days)s)
 ),
 
 removed as (
     delete from staging.session_artists a
     where a.user_id = %(user_id)s and a.local_date = any(%(days)s)
-        and not exists (
-            select from final f
-            where f.user_id = a.user_id and f.session_id = a.session_id and f.artist_name = a.artist_name
-        )
-    returning a.session_id, a.artist_name
-),
-
-written as (
-    insert into staging.session_artists as a (user_id, session_id, artist_name, local_date, plays, weight)
-    select user_id, session_id, artist_name, local_date, plays, weight from final
-    on conflict (user_id, session_id, artist_name) do update set
-        (local_date, plays, weight) = (excluded.local_date, excluded.plays, excluded.weight)
-        where (a.local_date, a.plays, a.weight) is distinct from (excluded.local_date, excluded.plays, excluded.weight)
-    returning a.session_id, a.artist_name
+        and not exists (select from final f where f.user_id = a.user_id and f.session_id = a.session_id)
+    returning a.artists
 ),
 
 changed as (
-    select session_id, artist_name from written
-    union all
-    select session_id, artist_name from removed
+    select f.*, a.artists as old_artists
+    from final f
+    left join staging.session_artists a on a.user_id = f.user_id and a.session_id = f.session_id
+    where (a.local_date, a.weight, a.artists) is distinct from (f.local_date, f.weight, f.artists)
+),
+
+written as (
+    insert into staging.session_artists as a (user_id, session_id, local_date, weight, artists)
+    select user_id, session_id, local_date, weight, artists from changed
+    on conflict (user_id, session_id) do update set
+        (local_date, weight, artists) = (excluded.local_date, excluded.weight, excluded.artists)
 )
 
-select artist_name from changed
+select unnest(artists) as artist_name from removed
 union
-select artist_name from final where session_id in (select session_id from changed)
+select unnest(artists || old_artists) from changed
 order by artist_name

@@ -1,14 +1,10 @@
 -- staging.session_features of the changed_sessions: writes rows that differ, removes those of sessions that are gone, marks
--- session_clusters. One pass over the plays and no join between CTEs, whose sizes the planner can only guess.
+-- session_clusters. One pass over the plays, session by session: in this order no window and no sum needs a sort of more
+-- than a session. No join between CTEs of plays, whose sizes the planner can only guess.
 with plays as (
     select
         s.user_id,
         s.session_id,
-        s.local_date,
-        s.local_started_at,
-        e.track_id,
-        e.artist_name,
-        e.ms_played,
         e.skipped,
         e.ms_played_is_estimated,
         e.shuffle,
@@ -17,14 +13,14 @@ with plays as (
             lag(e.artist_name) over in_session,
             lag(e.album_name) over in_session
         ) and e.track_id <> lag(e.track_id) over in_session as follows_on_album,
-        -- numeric sums are exact, so that the order of the plays cannot decide a last digit
-        ln(count(*) over by_artist)::numeric as ln_artist_plays,
+        -- whole numbers and numerics have exact sums, so that the order of the plays cannot decide a last digit
+        round(ln(count(*) over by_artist) * 1e12)::bigint as ln_artist_plays,
         a.energy::numeric as energy,
         a.valence::numeric as valence,
         a.danceability::numeric as danceability,
         a.acousticness::numeric as acousticness,
         a.tempo::numeric as tempo
-    from changed_sessions s
+    from (select * from changed_sessions order by user_id, session_id) s
     cross join lateral (
         select *
         from staging.listening_events e
@@ -43,19 +39,12 @@ rates as (
     select
         user_id,
         session_id,
-        local_date,
-        count(*) as plays,
-        sum(ms_played) / 60000.0 as minutes,
-        count(distinct artist_name) as unique_artists,
-        count(distinct track_id) as unique_tracks,
         -- Σ over plays and not over artists: −Σ p·ln p = ln n − Σ ln(plays of the play's artist) / n
-        (ln(count(*))::numeric - avg(ln_artist_plays)) / ln(2)::numeric as artist_entropy,
-        count(distinct track_id) filter (where is_discovery)::double precision / count(*) as discovery_rate,
+        (ln(count(*)) - sum(ln_artist_plays) / 1e12 / count(*)) / ln(2) as artist_entropy,
+        count(*) filter (where is_discovery)::double precision / count(*) as discovery_rate,
         avg(skipped::integer) filter (where not ms_played_is_estimated) as skip_rate,
         avg(shuffle::integer) as shuffle_rate,
         count(*) filter (where follows_on_album)::double precision / count(*) as album_run_rate,
-        extract(epoch from local_started_at::time) / 3600.0 as start_hour,
-        extract(isodow from local_started_at) >= 6 as is_weekend,
         count(energy)::double precision / count(*) as audio_coverage,
         avg(energy) as energy,
         avg(valence) as valence,
@@ -63,35 +52,37 @@ rates as (
         avg(acousticness) as acousticness,
         avg(tempo) as tempo
     from plays
-    group by user_id, session_id, local_date, local_started_at
+    group by user_id, session_id
 ),
 
 final as (
     select
-        user_id,
-        session_id,
-        local_date,
-        plays,
-        round(minutes, 6) as minutes,
-        unique_artists,
-        unique_tracks,
-        greatest(round(artist_entropy, 9), 0) as artist_entropy,
-        1 - unique_tracks::double precision / plays as repeat_rate,
-        discovery_rate,
-        round(skip_rate, 9) as skip_rate,
-        round(shuffle_rate, 9) as shuffle_rate,
-        album_run_rate,
-        round(start_hour, 6) as start_hour,
-        round(sin(2 * pi() * start_hour / 24)::numeric, 9) as start_hour_sin,
-        round(cos(2 * pi() * start_hour / 24)::numeric, 9) as start_hour_cos,
-        is_weekend::integer as is_weekend,
-        audio_coverage,
-        round(energy, 9) as energy,
-        round(valence, 9) as valence,
-        round(danceability, 9) as danceability,
-        round(acousticness, 9) as acousticness,
-        round(tempo, 9) as tempo
-    from rates
+        s.user_id,
+        s.session_id,
+        s.local_date,
+        s.plays,
+        round(s.ms_played / 60000.0, 6) as minutes,
+        s.unique_artists,
+        s.unique_tracks,
+        greatest(round(r.artist_entropy::numeric, 9), 0) as artist_entropy,
+        1 - s.unique_tracks::double precision / s.plays as repeat_rate,
+        r.discovery_rate,
+        round(r.skip_rate, 9) as skip_rate,
+        round(r.shuffle_rate, 9) as shuffle_rate,
+        r.album_run_rate,
+        round(h.start_hour, 6) as start_hour,
+        round(sin(2 * pi() * h.start_hour / 24)::numeric, 9) as start_hour_sin,
+        round(cos(2 * pi() * h.start_hour / 24)::numeric, 9) as start_hour_cos,
+        (extract(isodow from s.local_started_at) >= 6)::integer as is_weekend,
+        r.audio_coverage,
+        round(r.energy, 9) as energy,
+        round(r.valence, 9) as valence,
+        round(r.danceability, 9) as danceability,
+        round(r.acousticness, 9) as acousticness,
+        round(r.tempo, 9) as tempo
+    from rates r
+    join changed_sessions s on s.user_id = r.user_id and s.session_id = r.session_id
+    cross join lateral (select extract(epoch from s.local_started_at::time) / 3600.0 as start_hour) h
 ),
 
 removed as (
