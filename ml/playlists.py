@@ -20,7 +20,7 @@ import psycopg
 from scipy import sparse
 
 from ml.recommender import PARTS, Listening, TrackScorer
-from ml.tables import Work, fetch, replace_rows, take_work
+from ml.tables import Work, fetch, fetch_columns, replace_rows, take_work
 
 LENGTH = 30
 KINDS = {"familiar": 14, "rediscovered": 10, "new": 6}
@@ -68,47 +68,47 @@ class Library:
 
     :param tracks: rows of track_library.
     :param shared: rows of shared_tracks.
+    :param plays, persona_plays, neighbours: columns of track_plays, persona_plays, artist_neighbours.
     """
 
     def __init__(
         self,
         tracks: Sequence[dict[str, Any]],
         shared: Sequence[dict[str, Any]],
-        plays: Sequence[dict[str, Any]],
-        persona_plays: Sequence[dict[str, Any]],
-        neighbours: Sequence[dict[str, Any]],
+        plays: Sequence[tuple[Any, ...]],
+        persona_plays: Sequence[tuple[Any, ...]],
+        neighbours: Sequence[tuple[Any, ...]],
         reference_day: date,
     ):
         self.rows = [*tracks, *shared]
         self.own = len(tracks)
         self.reference_day = reference_day
         code = {row["track_id"]: i for i, row in enumerate(self.rows)}
-        self.artists = sorted({row["artist_name"] for row in self.rows} | {row["artist_name"] for row in neighbours})
+        artists, others, scores, sessions_together = neighbours
+        self.artists = sorted({row["artist_name"] for row in self.rows}.union(artists, others))
         self.artist_code = {name: i for i, name in enumerate(self.artists)}
-        bins = max((row["bin"] for row in plays), default=0) + 1
-        at = [code[row["track_id"]] for row in plays], [row["bin"] for row in plays]
-        shape = (len(self.rows), bins)
-        self.personas = sorted({row["persona_id"] for row in persona_plays})
-        self.persona_code = {persona: i for i, persona in enumerate(self.personas)}
-        by_persona = np.zeros((len(self.rows), max(len(self.personas), 1)))
-        for row in persona_plays:
-            if row["track_id"] in code:
-                by_persona[code[row["track_id"]], self.persona_code[row["persona_id"]]] = row["plays"]
-        pairs = [
-            (self.artist_code[r["artist_name"]], self.artist_code.get(r["other_artist_name"]), r["score"])
-            for r in neighbours
-        ]
-        pairs = [pair for pair in pairs if pair[1] is not None]
         self.neighbours = sparse.csr_matrix(
-            ([p[2] for p in pairs], ([p[0] for p in pairs], [p[1] for p in pairs])), shape=(len(self.artists),) * 2
+            (np.array(scores, dtype=float), (self._artist_codes(artists), self._artist_codes(others))),
+            shape=(len(self.artists),) * 2,
         )
         self.together: dict[str, list[tuple[str, int]]] = defaultdict(list)
-        for row in neighbours:
-            self.together[row["artist_name"]].append((row["other_artist_name"], row["sessions_together"]))
+        for artist, other, together in zip(artists, others, sessions_together, strict=True):
+            self.together[artist].append((other, together))
+
+        tracks_heard, bins, plays_in_bin, skips_in_bin = plays
+        at = [code[track] for track in tracks_heard], bins
+        shape = (len(self.rows), max(bins, default=0) + 1)
+        played_tracks, persona_ids, persona_counts = persona_plays
+        self.personas = sorted(set(persona_ids))
+        self.persona_code = {persona: i for i, persona in enumerate(self.personas)}
+        by_persona = np.zeros((len(self.rows), max(len(self.personas), 1)))
+        for track, persona, count in zip(played_tracks, persona_ids, persona_counts, strict=True):
+            if track in code:
+                by_persona[code[track], self.persona_code[persona]] = count
         self.listening = Listening(
-            plays=sparse.csr_matrix(([float(row["plays"]) for row in plays], at), shape=shape),
-            skips=sparse.csr_matrix(([float(row["skips"]) for row in plays], at), shape=shape),
-            artist=np.array([self.artist_code[row["artist_name"]] for row in self.rows], dtype=int),
+            plays=sparse.csr_matrix((np.array(plays_in_bin, dtype=float), at), shape=shape),
+            skips=sparse.csr_matrix((np.array(skips_in_bin, dtype=float), at), shape=shape),
+            artist=self._artist_codes([row["artist_name"] for row in self.rows]),
             neighbours=self.neighbours,
             persona_plays=by_persona,
         )
@@ -117,6 +117,9 @@ class Library:
         self.artist_plays_28d = Counter[str]()
         for row in tracks:
             self.artist_plays_28d[row["artist_name"]] += row["plays_28d"]
+
+    def _artist_codes(self, names: Sequence[str]) -> np.ndarray:
+        return np.array([self.artist_code[name] for name in names], dtype=int)
 
     def plays_inside(self, index: int, persona_id: int) -> int:
         """Plays of a track in a persona's sessions."""
@@ -239,9 +242,9 @@ def load_library(connection: psycopg.Connection, work: Work) -> Library:
     return Library(
         tracks=fetch(connection, "track_library", parameters),
         shared=fetch(connection, "shared_tracks", parameters),
-        plays=fetch(connection, "track_plays", parameters),
-        persona_plays=fetch(connection, "persona_plays", parameters),
-        neighbours=fetch(connection, "artist_neighbours", parameters),
+        plays=fetch_columns(connection, "track_plays", parameters),
+        persona_plays=fetch_columns(connection, "persona_plays", parameters),
+        neighbours=fetch_columns(connection, "artist_neighbours", parameters),
         reference_day=work.reference_day,
     )
 

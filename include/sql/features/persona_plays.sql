@@ -4,4 +4,3 @@ from staging.listening_events e
 join staging.session_clusters c on c.user_id = e.user_id and c.session_id = e.session_id
 where e.user_id = %(user_id)s and e.local_date <= %(reference_day)s
 group by e.track_id, c.persona_id
-order by e.track_id, c.persona_id

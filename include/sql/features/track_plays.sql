@@ -7,4 +7,3 @@ select
 from staging.track_days
 where user_id = %(user_id)s and local_date <= %(reference_day)s
 group by track_id, bin
-order by track_id, bin

@@ -67,7 +67,7 @@ def test_a_slightly_better_track_does_not_push_out_one_of_yesterday():
     assert set(today) == set(yesterday)
 
 
-def library_of(candidates: list[Candidate], neighbours: list[dict]) -> Library:
+def library_of(candidates: list[Candidate], pairs: list[tuple[str, str]]) -> Library:
     tracks = [
         {"track_id": c.track_id, "track_name": c.track_name, "artist_name": c.artist_name, "album_name": c.album_name,
          "plays": 5, "skips": 0, "plays_7d": 0, "plays_28d": 1, "first_day": date(2025, 1, 1),
@@ -75,7 +75,8 @@ def library_of(candidates: list[Candidate], neighbours: list[dict]) -> Library:
          "duration_ms": 200_000}
         for c in sorted(candidates, key=lambda c: c.track_id)
     ]  # fmt: skip
-    return Library(tracks, [], [], [], neighbours, date(2025, 6, 1))
+    neighbours = [(a, b, 0.5, 9) for pair in pairs for a, b in (pair, pair[::-1])]
+    return Library(tracks, [], [()] * 4, [()] * 3, list(zip(*neighbours, strict=True)) or [()] * 4, date(2025, 6, 1))
 
 
 @settings(deadline=None)
@@ -93,12 +94,7 @@ def test_order_keeps_every_track_and_separates_an_artists_tracks(rows):
 def test_artists_heard_together_stand_beside_each_other():
     chosen = candidates_of([("familiar", artist, artist, -float(artist)) for artist in range(4)])
     pairs = [("artist 0", "artist 3"), ("artist 3", "artist 1")]
-    neighbours = [
-        {"artist_name": a, "other_artist_name": b, "score": 0.5, "sessions_together": 9}
-        for pair in pairs
-        for a, b in (pair, pair[::-1])
-    ]
-    order = [c.artist_name for c in smooth_order(chosen, library_of(chosen, neighbours))]
+    order = [c.artist_name for c in smooth_order(chosen, library_of(chosen, pairs))]
     assert order == ["artist 0", "artist 3", "artist 1", "artist 2"]
 
 
