@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from include.soda.library import load_soda
+
 HERE = Path(__file__).parent
 DATA_SOURCE = "listening"
 SCHEMAS = {"raw": "public", "analytics": "staging", "ml": "staging"}  # scan -> where its tables are
@@ -107,7 +109,7 @@ def run_scan(scan: str, database: DatabaseAddress, as_of: datetime, *, folder: P
     if overriding := sorted(variables.keys() & os.environ.keys()):
         raise ScanError(f"Unset the environment variables {', '.join(overriding)}: Soda would take them for its own.")
 
-    soda = _new_soda_scan()
+    soda = load_soda()()
     soda.set_scan_definition_name(f"listening_{scan}")
     soda.set_data_source_name(DATA_SOURCE)
     soda.add_variables(variables)
@@ -133,19 +135,6 @@ def run_scan(scan: str, database: DatabaseAddress, as_of: datetime, *, folder: P
     if repeated := sorted({check_id for check_id in ids if ids.count(check_id) > 1}):
         raise ScanError(f"Scan {scan} has the same check twice: {', '.join(repeated)}.")
     return results
-
-
-def _new_soda_scan() -> Any:
-    """A Soda scan that sends no usage data, installs no tracer, and reads no stray .env over the environment."""
-    from soda.common import env_helper
-    from soda.common.config_helper import ConfigHelper
-
-    ConfigHelper.get_instance(str(HERE / "usage.yml"))  # before soda.scan, which sets up telemetry when imported
-    env_helper.load_dotenv = lambda *_, **__: False
-
-    from soda.scan import Scan
-
-    return Scan()
 
 
 def _yaml_scalar(value: str | int | None) -> str:
