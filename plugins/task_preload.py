@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from typing import ClassVar
 
 from airflow.configuration import conf
 from airflow.listeners import hookimpl
@@ -43,4 +42,4 @@ class TaskPreload:
 
 class TaskPreloadPlugin(AirflowPlugin):
     name = "task_preload"
-    listeners: ClassVar = [TaskPreload()]
+    listeners = [TaskPreload()]  # noqa: RUF012
