@@ -187,15 +187,22 @@ def test_nothing_overplayed_or_habitually_skipped_is_offered(built):
     assert wrong == []
 
 
-def test_tracks_of_others_come_only_where_both_share(built):
-    foreign = (
-        "select count(*) from staging.playlist_tracks t where t.user_id = 'listener 7' and not exists"
-        " (select from staging.track_totals o where o.user_id = t.user_id and o.track_id = t.track_id)"
+def share_with_dora(connection: psycopg.Connection, shares: bool) -> int:
+    """Let dora, who has 12 plays, and the others share or not; how many tracks of others her playlists have then."""
+    connection.execute("update listeners set shares_history = %s", [shares])
+    connection.execute("insert into pending_days values ('playlists', 'dora', '2025-01-01') on conflict do nothing")
+    run_steps(connection, datetime(2026, 12, 1, tzinfo=UTC))
+    return count(
+        connection,
+        "select count(*) from staging.playlist_tracks t where t.user_id = %(user)s and not exists"
+        " (select from staging.track_totals o where o.user_id = t.user_id and o.track_id = t.track_id)",
+        {"user": "dora"},
     )
-    built.execute("update listeners set shares_history = false where user_id = 'listener 8'")
-    built.execute("insert into pending_days values ('playlists', 'listener 7', '2025-01-01') on conflict do nothing")
-    run_steps(built, datetime(2026, 12, 1, tzinfo=UTC))
-    assert built.execute(foreign).fetchone() == (0,)
+
+
+def test_tracks_of_others_come_only_where_both_share(built):
+    assert share_with_dora(built, True) >= 8
+    assert share_with_dora(built, False) == 0
 
 
 def count(connection: psycopg.Connection, statement: str, parameters: dict) -> int:
@@ -214,7 +221,8 @@ TOGETHER = (
 )
 
 
-def test_every_number_in_a_reason_is_counted_again_from_the_plays(built):
+def reasons_counted_again(built: psycopg.Connection) -> dict[str, int]:
+    """Count every number in every reason again from the plays; how often each kind of phrase stands there."""
     rows = built.execute(
         "select t.user_id, t.track_id, t.artist_name, t.kind, t.reason, p.persona_id, p.as_of, p.name"
         " from staging.playlist_tracks t join staging.playlists p using (user_id, playlist_id)"
@@ -279,8 +287,13 @@ def test_every_number_in_a_reason_is_counted_again_from_the_plays(built):
             lately = PLAYS + LATELY + " and artist_name = %(other)s"
             assert count(built, lately, parameters | {"other": m[2]}) == int(m[1])
         assert not re.search(r"\d", rest.replace("In the last 28 days", "")), (reason, rest)
-    print(dict(seen))
-    assert {"familiar", "rediscovered", "new", "inside", "artist", "beside"} <= set(seen)
+    return seen
+
+
+def test_every_number_in_a_reason_is_counted_again_from_the_plays(built):
+    share_with_dora(built, True)
+    phrases = {"familiar", "rediscovered", "new", "shared", "inside", "inside once", "artist", "beside", "other"}
+    assert set(reasons_counted_again(built)) == phrases
 
 
 MEASURES = {
