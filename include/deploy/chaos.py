@@ -20,10 +20,11 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from functools import partial
+from inspect import GEN_CLOSED, getgeneratorstate
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -265,7 +266,7 @@ FAULTS: dict[str, Callable[[Victim], None]] = {
 }
 
 
-def in_turn(names: list[str], random_: random.Random, rounds: int, minutes: float) -> Iterator[str]:
+def in_turn(names: list[str], random_: random.Random, rounds: int, minutes: float) -> Generator[str]:
     """Every kind before any comes again, in the order that chance wants, until rounds or minutes are over."""
     end = time.monotonic() + minutes * 60
     left = rounds
@@ -364,11 +365,12 @@ def main() -> int:
         victim = Victim(stack, random_)
         faults = in_turn(names, random_, options.rounds, options.minutes)
         for steps in count(1):
+            in_peace = getgeneratorstate(faults) == GEN_CLOSED
             before, began = victim.struck.total(), time.monotonic()
             runs = victim.live_a_step(faults)
             struck = victim.struck.total() - before
             print(f"step {steps:3}  {struck:3} faults {runs} runs {time.monotonic() - began:6.0f} s", flush=True)
-            if not struck:  # they are over, and the last step was lived in peace
+            if in_peace:
                 break
         victim.mend()
         disturbed = contents(stack)
