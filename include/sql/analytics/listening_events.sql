@@ -491,6 +491,9 @@ from candidates c
 left join same_plays s on s.user_id = c.user_id and s.giving_way = c.event_key
 where c.reason is not null or s.standing is not null;
 
+-- It is nearly always empty: without knowing that, the planner reads all of excluded_events.
+analyze new_excluded (user_id, source, event_key);
+
 delete from staging.excluded_events e
 using ranges g
 where e.user_id = g.user_id
