@@ -119,13 +119,17 @@ class Victim:
     def kill_backend(self) -> None:
         """One session of a task; PostgreSQL then restarts every session and recovers.
 
-        :raises IndexError: there is none.
+        :raises LookupError: there was none for a while.
         """
+        sessions = "select pid from pg_stat_activity where usename = 'listening_writer'"
+        deadline = time.monotonic() + LONGEST_CALM
         with self._superuser() as connection:
-            rows = connection.execute(
-                "select pid from pg_stat_activity where usename = 'listening_writer' and pid <> pg_backend_pid()"
-            ).fetchall()
-        psutil.Process(self.random.choice(rows)[0]).kill()
+            while time.monotonic() < deadline:
+                if rows := connection.execute(sessions).fetchall():
+                    psutil.Process(self.random.choice(rows)[0]).kill()
+                    return
+                time.sleep(0.05)
+        raise LookupError("no task has a session")
 
     def fill_disk(self) -> None:
         """Not a byte left on PostgreSQL's disk, for tables, logs and the write-ahead log alike, until it has met that.
