@@ -183,7 +183,7 @@ class Victim:
     # Mending
 
     def mend(self) -> None:
-        """Start again whatever has ended, and what it left: a restarted container, or unit, has nothing of its past.
+        """Start again whatever has ended, without what it left: a restarted container has nothing of its past.
 
         The scheduler's executor forks workers that inherit its connection. One that outlives a killed scheduler keeps
         that connection's transaction, and its locks, open, and the run stands still.

@@ -97,10 +97,11 @@ class Stack:
         prepare_listening_database(self.socket_dir)
         done("PostgreSQL is up, the listening database has the newest schema")
         metadata_dir = self.metadata_dir or self.socket_dir
-        self.environment = full_environment(self.state, self.socket_dir, self.ports) | {
-            **environment.metadata_environment(metadata_dir),
-            **self.settings,
-        }
+        self.environment = (
+            full_environment(self.state, self.socket_dir, self.ports)
+            | environment.metadata_environment(metadata_dir)
+            | dict(self.settings)
+        )
         for folder in (self.state.exports, self.state.airflow_home):
             folder.mkdir(parents=True, exist_ok=True)
         if self.kind == "demo":
