@@ -13,6 +13,8 @@ from airflow.configuration import conf
 from airflow.listeners import hookimpl
 from airflow.sdk.plugins_manager import AirflowPlugin
 
+from include.soda.library import load_soda
+
 LIBRARIES = (
     "airflow.providers.common.sql.operators.sql",
     "airflow.providers.postgres.assets.postgres",
@@ -33,8 +35,6 @@ class TaskPreload:
     @hookimpl
     def on_starting(self, component: object) -> None:
         if sys.argv[1:2] == ["scheduler"] and "LocalExecutor" in conf.get("core", "executor"):
-            from include.soda.library import load_soda
-
             load_soda()
             for library in LIBRARIES:
                 import_module(library)
@@ -42,4 +42,5 @@ class TaskPreload:
 
 class TaskPreloadPlugin(AirflowPlugin):
     name = "task_preload"
+    # A ClassVar, as ruff wants it, would contradict AirflowPlugin's own declaration.
     listeners = [TaskPreload()]  # noqa: RUF012

@@ -11,8 +11,7 @@ import pytest
 
 PROJECT = Path(__file__).parents[2]
 PROGRAM = """
-import json, sys, threading
-from airflow.plugins_manager import get_plugin_info
+import sys, threading
 from airflow.listeners.listener import get_listener_manager
 
 sys.argv = ["airflow", {component!r}]

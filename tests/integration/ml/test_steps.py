@@ -187,9 +187,11 @@ def test_nothing_overplayed_or_habitually_skipped_is_offered(built):
     assert wrong == []
 
 
-def share_with_dora(connection: psycopg.Connection, shares: bool) -> int:
+def shared_tracks(connection: psycopg.Connection, *, dora: bool, others: bool) -> int:
     """Let dora, who has 12 plays, and the others share or not; how many tracks of others her playlists have then."""
-    connection.execute("update listeners set shares_history = %s", [shares])
+    connection.execute(
+        "update listeners set shares_history = case user_id when 'dora' then %s else %s end", [dora, others]
+    )
     connection.execute("insert into pending_days values ('playlists', 'dora', '2025-01-01') on conflict do nothing")
     run_steps(connection, datetime(2026, 12, 1, tzinfo=UTC))
     return count(
@@ -201,8 +203,9 @@ def share_with_dora(connection: psycopg.Connection, shares: bool) -> int:
 
 
 def test_tracks_of_others_come_only_where_both_share(built):
-    assert share_with_dora(built, True) >= 8
-    assert share_with_dora(built, False) == 0
+    assert shared_tracks(built, dora=True, others=True) >= 8
+    assert shared_tracks(built, dora=True, others=False) == 0
+    assert shared_tracks(built, dora=False, others=True) == 0
 
 
 def count(connection: psycopg.Connection, statement: str, parameters: dict) -> int:
@@ -291,7 +294,7 @@ def reasons_counted_again(built: psycopg.Connection) -> dict[str, int]:
 
 
 def test_every_number_in_a_reason_is_counted_again_from_the_plays(built):
-    share_with_dora(built, True)
+    shared_tracks(built, dora=True, others=True)
     phrases = {"familiar", "rediscovered", "new", "shared", "inside", "inside once", "artist", "beside", "other"}
     assert set(reasons_counted_again(built)) == phrases
 
