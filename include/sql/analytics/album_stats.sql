@@ -1,7 +1,7 @@
 -- What each album meant on each marked day (staging.album_days), and in all (staging.album_totals, by difference, so that
 -- the cost follows what changed). Shares and ranks are the view album_stats. Parameters: none.
 
-select lock_marks();
+select lock_marks_of('album_stats');
 set local work_mem = '128MB';
 set local jit = off;
 
@@ -12,32 +12,48 @@ delete from pending_days where step = 'album_stats';
 
 analyze marked_days;
 
-create temp table new_days on commit drop as
-select
-    e.user_id,
-    e.local_date,
-    e.artist_name,
-    e.album_name,
-    count(*)::integer as plays,
-    count(*) filter (where e.skipped)::integer as skips,
-    sum(e.ms_played)::bigint as ms_played,
-    min(e.played_at) as first_played_at,
-    max(e.played_at) as last_played_at
-from marked_days m
-join staging.listening_events e on e.user_id = m.user_id and e.local_date = m.day
-where e.album_name is not null
-group by e.user_id, e.local_date, e.artist_name, e.album_name;
+-- Day by day, in order: no sort and no hash is larger than a day, and the rows below go in as the key has them.
+create temp table added on commit drop as
+select m.user_id, m.day as local_date, d.*
+from (select * from marked_days order by user_id, day) m
+cross join lateral (
+    select
+        e.artist_name,
+        e.album_name,
+        count(*)::integer as plays,
+        count(*) filter (where e.skipped)::integer as skips,
+        sum(e.ms_played)::bigint as ms_played,
+        min(e.played_at) as first_played_at,
+        max(e.played_at) as last_played_at
+    from staging.listening_events e
+    where e.user_id = m.user_id and e.local_date = m.day
+        and e.album_name is not null
+    group by e.artist_name, e.album_name
+    order by e.artist_name, e.album_name
+) d;
 
-create temp table old_days on commit drop as
+create temp table removed on commit drop as
 select d.*
 from marked_days m
 join staging.album_days d on d.user_id = m.user_id and d.local_date = m.day;
 
-create temp table added on commit drop as
-select * from new_days except select * from old_days;
+analyze removed;
 
-create temp table removed on commit drop as
-select * from old_days except select * from new_days;
+-- What stays as it was is neither added nor removed.
+with
+same as (
+    delete from removed r
+    using added a
+    where r.user_id = a.user_id
+        and r.local_date = a.local_date
+        and r.artist_name = a.artist_name
+        and r.album_name = a.album_name
+        and r.* is not distinct from a.*
+    returning r.user_id, r.local_date, r.artist_name, r.album_name
+)
+delete from added a
+using same s
+where s.user_id = a.user_id and s.local_date = a.local_date and s.artist_name = a.artist_name and s.album_name = a.album_name;
 
 analyze added (user_id, artist_name, album_name, local_date);
 analyze removed (user_id, artist_name, album_name, local_date);
@@ -49,8 +65,7 @@ where d.user_id = r.user_id and d.artist_name = r.artist_name and d.album_name =
 select staging.begin_fill('album_days', (select count(*) from added));
 
 insert into staging.album_days (user_id, local_date, artist_name, album_name, plays, skips, ms_played, first_played_at, last_played_at)
-select user_id, local_date, artist_name, album_name, plays, skips, ms_played, first_played_at, last_played_at from added
-order by user_id, local_date, artist_name, album_name;
+select user_id, local_date, artist_name, album_name, plays, skips, ms_played, first_played_at, last_played_at from added;
 
 select staging.end_fill('album_days');
 

@@ -386,6 +386,7 @@ analyze changed_names;
 
 insert into staging.track_names as n (user_id, name_id, track_id, plays)
 select user_id, name_id, track_id, plays from changed_names
+order by user_id, name_id, track_id
 on conflict (user_id, name_id, track_id) do update set plays = n.plays + excluded.plays;
 
 delete from staging.track_names n

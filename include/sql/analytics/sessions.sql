@@ -90,28 +90,42 @@ select user_id, lower(range) as low, upper(range) as high from merged;
 
 analyze ranges;
 
+-- Range by range, in order: no window needs a sort of more than a range. No session crosses from one to another.
 create temp table session_events on commit drop as
 with
-events as (
-    select e.*
-    from ranges g
-    join staging.listening_events e on e.user_id = g.user_id and e.played_at >= g.low and e.played_at < g.high
-),
 begun as (
     select
-        e.*,
+        g.user_id,
+        g.low as range_low,
+        e.event_id,
+        e.session_id,
+        e.track_id,
+        e.artist_name,
+        e.album_name,
+        e.skipped,
+        e.ms_played,
+        e.played_at,
+        e.started_at,
+        e.local_started_at,
+        e.local_date,
         case
-            when e.started_at - lag(e.played_at) over listener <= %(session_gap_minutes)s * interval '1 minute' then null
+            when e.started_at - lag(e.played_at) over in_range <= %(session_gap_minutes)s * interval '1 minute' then null
             else (extract(epoch from e.started_at) * 1000)::bigint
         end as begun_session
-    from events e
-    window listener as (partition by e.user_id order by e.played_at, e.event_id)
+    from (select * from ranges order by user_id, low) g
+    cross join lateral (
+        select *
+        from staging.listening_events e
+        where e.user_id = g.user_id and e.played_at >= g.low and e.played_at < g.high
+        offset 0
+    ) e
+    window in_range as (partition by g.user_id, g.low order by e.played_at, e.event_id)
 )
 select
     b.user_id,
     b.event_id,
     b.session_id as old_session_id,
-    max(b.begun_session) over (partition by b.user_id order by b.played_at, b.event_id) as session_id,
+    max(b.begun_session) over (partition by b.user_id, b.range_low order by b.played_at, b.event_id) as session_id,
     b.begun_session is not null as begins,
     b.track_id,
     b.artist_name,
@@ -148,6 +162,8 @@ select
     min(local_date) filter (where begins) as local_date
 from session_events
 group by user_id, session_id;
+
+analyze new_sessions (user_id, session_id);
 
 create temp table changed_days (user_id text not null, local_date date not null) on commit drop;
 
@@ -199,10 +215,12 @@ days as (
     union
     select user_id, day from marked_days
     union
+    -- sessions that went on into a marked day
     select n.user_id, n.local_date
-    from marked_days m
-    join session_events e on e.user_id = m.user_id and e.local_date = m.day
-    join new_sessions n on n.user_id = e.user_id and n.session_id = e.session_id
+    from new_sessions n
+    join session_events e
+        on e.user_id = n.user_id and e.session_id = n.session_id and e.local_date <> n.local_date
+    join marked_days m on m.user_id = e.user_id and m.day = e.local_date
 )
 select s.step, d.user_id, d.local_date
 from days d

@@ -1,7 +1,7 @@
 -- What each track meant on each marked day (staging.track_days), and in all (staging.track_totals, by difference, so that
 -- the cost follows what changed). Shares and ranks are the view track_stats. Parameters: none.
 
-select lock_marks();
+select lock_marks_of('track_stats');
 set local work_mem = '128MB';
 set local jit = off;
 
@@ -12,30 +12,45 @@ delete from pending_days where step = 'track_stats';
 
 analyze marked_days;
 
-create temp table new_days on commit drop as
-select
-    e.user_id,
-    e.local_date,
-    e.track_id,
-    count(*)::integer as plays,
-    count(*) filter (where e.skipped)::integer as skips,
-    sum(e.ms_played)::bigint as ms_played,
-    min(e.played_at) as first_played_at,
-    max(e.played_at) as last_played_at
-from marked_days m
-join staging.listening_events e on e.user_id = m.user_id and e.local_date = m.day
-group by e.user_id, e.local_date, e.track_id;
+-- Day by day, in order: no sort and no hash is larger than a day, and the rows below go in as the key has them.
+create temp table added on commit drop as
+select m.user_id, m.day as local_date, d.*
+from (select * from marked_days order by user_id, day) m
+cross join lateral (
+    select
+        e.track_id,
+        count(*)::integer as plays,
+        count(*) filter (where e.skipped)::integer as skips,
+        sum(e.ms_played)::bigint as ms_played,
+        min(e.played_at) as first_played_at,
+        max(e.played_at) as last_played_at
+    from staging.listening_events e
+    where e.user_id = m.user_id and e.local_date = m.day
+    group by e.track_id
+    order by e.track_id
+) d;
 
-create temp table old_days on commit drop as
+create temp table removed on commit drop as
 select d.*
 from marked_days m
 join staging.track_days d on d.user_id = m.user_id and d.local_date = m.day;
 
-create temp table added on commit drop as
-select * from new_days except select * from old_days;
+analyze removed;
 
-create temp table removed on commit drop as
-select * from old_days except select * from new_days;
+-- What stays as it was is neither added nor removed.
+with
+same as (
+    delete from removed r
+    using added a
+    where r.user_id = a.user_id
+        and r.local_date = a.local_date
+        and r.track_id = a.track_id
+        and r.* is not distinct from a.*
+    returning r.user_id, r.local_date, r.track_id
+)
+delete from added a
+using same s
+where s.user_id = a.user_id and s.local_date = a.local_date and s.track_id = a.track_id;
 
 analyze added (user_id, track_id, local_date);
 analyze removed (user_id, track_id, local_date);
@@ -47,8 +62,7 @@ where d.user_id = r.user_id and d.track_id = r.track_id and d.local_date = r.loc
 select staging.begin_fill('track_days', (select count(*) from added));
 
 insert into staging.track_days (user_id, local_date, track_id, plays, skips, ms_played, first_played_at, last_played_at)
-select user_id, local_date, track_id, plays, skips, ms_played, first_played_at, last_played_at from added
-order by user_id, local_date, track_id;
+select user_id, local_date, track_id, plays, skips, ms_played, first_played_at, last_played_at from added;
 
 select staging.end_fill('track_days');
 
@@ -165,6 +179,7 @@ from (
 ) d
 cross join (values ('daily_trends'), ('session_features')) s (step)
 where d.day is not null
+order by 1, 2, 3  -- side by side with the other steps: none waits for a mark while another waits for it
 on conflict do nothing;
 
 select staging.refresh_statistics('track_totals', (select count(*) from new_totals));

@@ -11,7 +11,7 @@ from threading import Barrier
 import psycopg
 import pytest
 
-from include.sql.analytics import STEPS, run_step, run_steps
+from include.sql.analytics import STEPS, run_stages, run_step, run_steps
 from tests.integration.analytics.raw_rows import AS_OF, BEGIN, account, api, extended, insert
 from tests.integration.analytics.tables import content, empty, mark_all
 
@@ -72,7 +72,7 @@ def test_runs_at_the_same_time_end_as_one_full_rebuild(owner_conninfo, writer_co
                 if not in_order:
                     for step in own_chance.choices(STEPS, k=10):
                         run_step(connection, step, as_of=AS_OF)
-                run_steps(connection, as_of=AS_OF)
+                run_stages(lambda: psycopg.connect(writer_conninfo, autocommit=True), as_of=AS_OF)
                 scan_and_publish(connection, RUNS[number])
 
     with ThreadPoolExecutor(len(RUNS)) as threads:

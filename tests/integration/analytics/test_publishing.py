@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import psycopg
 import pytest
 
-from include.sql.analytics import run_step, run_steps
+from include.sql.analytics import STAGES, run_step, run_steps, statements
 from tests.integration.analytics.raw_rows import AS_OF, BEGIN, extended, insert, minutes
 
 LAYERS = ("raw", "analytics", "ml")
@@ -84,3 +86,26 @@ def test_a_step_waits_for_whoever_is_marking(connection, writer_conninfo):
         connection.execute("set lock_timeout = '300ms'")
         with pytest.raises(psycopg.errors.LockNotAvailable):
             run_step(connection, "listening_events", as_of=AS_OF)
+
+
+def test_statistics_do_not_wait_for_each_other(connection, writer_conninfo):
+    insert(connection, [extended(BEGIN)])
+    for step in STAGES[0] + STAGES[1]:
+        run_step(connection, step, as_of=AS_OF)
+    with ExitStack() as side_by_side:
+        for step in STAGES[2]:
+            other = side_by_side.enter_context(psycopg.connect(writer_conninfo))
+            other.execute("set lock_timeout = '5s'")
+            for statement in statements(step):
+                other.execute(statement, {"as_of": AS_OF, "session_gap_minutes": 30})
+        # none has committed, so whoever takes or scans what they write has to wait
+        connection.execute("set lock_timeout = '300ms'")
+        for waiting in ("select lock_marks()", "select staging.begin_scan('analytics')", "delete from pending_days"):
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                connection.execute(waiting)
+            connection.rollback()
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            run_step(connection, "artist_stats", as_of=AS_OF)
+    connection.rollback()
+    for table in ("artist_days", "track_days", "album_days", "listening_hours"):
+        assert connection.execute(f"select count(*) from staging.{table}").fetchone() == (1,)
