@@ -19,7 +19,7 @@ import numpy as np
 import psycopg
 from scipy import sparse
 
-from ml.tables import Work, fetch, mark_days, refresh_statistics, replace_rows, statement, take_work
+from ml.tables import Work, fetch, mark_days, replace_rows, statement, take_work
 
 SHRINKAGE = 5.0
 MIN_SESSIONS = 2
@@ -61,7 +61,7 @@ def pair_scores(
 
 
 def artist_cooccurrence(connection: psycopg.Connection, *, as_of: datetime) -> dict[str, int]:
-    """Bring the pairs of the artists heard on the marked days up to date; marks `playlists`; commits.
+    """Bring the pairs of the marked artists up to date; marks `playlists`; commits.
 
     :param as_of: the run's time; pairs do not depend on it.
     :return: `listeners`, `artists` looked at, rows `written` and `removed`.
@@ -70,14 +70,8 @@ def artist_cooccurrence(connection: psycopg.Connection, *, as_of: datetime) -> d
     with connection.transaction():
         for work in take_work(connection, "artist_cooccurrence", as_of):
             summary["listeners"] += 1
-            parameters = {"user_id": work.user_id, "days": work.days}
-            changed = [row[0] for row in connection.execute(statement("session_artists"), parameters)]
-            [(looked_at,)] = connection.execute(
-                "select count(*) from staging.session_artists"
-                " where user_id = %(user_id)s and local_date = any(%(days)s)",
-                parameters,
-            ).fetchall()
-            refresh_statistics(connection, "session_artists", looked_at)
+            marks = "delete from pending_artists where user_id = %s returning artist_name"
+            changed = sorted(row[0] for row in connection.execute(marks, [work.user_id]))
             if not changed:
                 continue
             counts = update_pairs(connection, work, changed)
@@ -96,16 +90,17 @@ def update_pairs(connection: psycopg.Connection, work: Work, changed: list[str])
     rows = connection.execute(statement("sessions_of_artists"), {"user_id": user_id, "artists": changed}).fetchall()
     names = sorted({name for _, _, artists in rows for name in artists} | set(changed))
     code = {name: i for i, name in enumerate(names)}
-    totals = {
-        row["artist_name"]: row["weight"]
-        for row in fetch(connection, "artist_weights", {"user_id": user_id, "artists": names})
-    }
     sizes = [len(artists) for _, _, artists in rows]
     sessions = np.repeat(np.arange(len(rows)), sizes)
     artists = np.array([code[name] for _, _, artists in rows for name in artists], dtype=np.int64)
     weights = np.repeat(np.array([weight for _, weight, _ in rows], dtype=float), sizes)
     left, right, together, weight = cooccurrence(sessions, artists, weights)
-    total = np.array([totals.get(name, 0.0) for name in names])
+    # All sessions of the changed artists are here; of the others, only those with a changed one.
+    total = np.bincount(artists, weights=weights, minlength=len(names))
+    others = sorted(set(names).difference(changed))
+    if others:
+        for row in fetch(connection, "artist_weights", {"user_id": user_id, "artists": others}):
+            total[code[row["artist_name"]]] = row["weight"]
     score = pair_scores(weight, total[left], total[right], together)
     is_changed = np.zeros(len(names), dtype=bool)
     is_changed[[code[name] for name in changed]] = True

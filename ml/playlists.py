@@ -10,9 +10,10 @@ changes what there is a reason to change.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -45,18 +46,34 @@ TRACK_COLUMNS = (
 )  # fmt: skip
 
 
-@dataclass
+@dataclass(slots=True)
 class Candidate:
-    """A track that may go into a playlist; `played` is its row of track_library, `shared` of shared_tracks."""
+    """A track that may go into a playlist.
 
-    track_id: str
-    track_name: str
-    artist_name: str
-    album_name: str | None
+    :param track: its row of track_library or shared_tracks.
+    :param index: that row's place in `Library.rows`.
+    """
+
+    track: dict[str, Any]
     kind: str
-    duration_ms: int
     score: float
     index: int
+
+    @property
+    def track_id(self) -> str:
+        return self.track["track_id"]
+
+    @property
+    def track_name(self) -> str:
+        return self.track["track_name"]
+
+    @property
+    def artist_name(self) -> str:
+        return self.track["artist_name"]
+
+    @property
+    def album_name(self) -> str | None:
+        return self.track["album_name"]
 
     @property
     def album(self) -> tuple[str, str]:
@@ -68,14 +85,13 @@ class Library:
 
     :param tracks: rows of track_library.
     :param shared: rows of shared_tracks.
-    :param plays, persona_plays, neighbours: columns of track_plays, persona_plays, artist_neighbours.
+    :param persona_plays, neighbours: columns of persona_plays, artist_neighbours.
     """
 
     def __init__(
         self,
         tracks: Sequence[dict[str, Any]],
         shared: Sequence[dict[str, Any]],
-        plays: Sequence[tuple[Any, ...]],
         persona_plays: Sequence[tuple[Any, ...]],
         neighbours: Sequence[tuple[Any, ...]],
         reference_day: date,
@@ -95,19 +111,19 @@ class Library:
         for artist, other, together in zip(artists, others, sessions_together, strict=True):
             self.together[artist].append((other, together))
 
-        tracks_heard, bins, plays_in_bin, skips_in_bin = plays
-        at = [code[track] for track in tracks_heard], bins
-        shape = (len(self.rows), max(bins, default=0) + 1)
+        bins = flat(row["bins"] for row in tracks)
+        at = np.repeat(np.arange(len(tracks)), [len(row["bins"]) for row in tracks]), bins
+        shape = (len(self.rows), bins.max(initial=0) + 1)
         played_tracks, persona_ids, persona_counts = persona_plays
-        self.personas = sorted(set(persona_ids))
+        self.personas = sorted(set(chain.from_iterable(persona_ids)))
         self.persona_code = {persona: i for i, persona in enumerate(self.personas)}
         by_persona = np.zeros((len(self.rows), max(len(self.personas), 1)))
-        for track, persona, count in zip(played_tracks, persona_ids, persona_counts, strict=True):
+        for track, personas, counts in zip(played_tracks, persona_ids, persona_counts, strict=True):
             if track in code:
-                by_persona[code[track], self.persona_code[persona]] = count
+                by_persona[code[track], [self.persona_code[persona] for persona in personas]] = counts
         self.listening = Listening(
-            plays=sparse.csr_matrix((np.array(plays_in_bin, dtype=float), at), shape=shape),
-            skips=sparse.csr_matrix((np.array(skips_in_bin, dtype=float), at), shape=shape),
+            plays=sparse.csr_matrix((flat(row["bin_plays"] for row in tracks).astype(float), at), shape=shape),
+            skips=sparse.csr_matrix((flat(row["bin_skips"] for row in tracks).astype(float), at), shape=shape),
             artist=self._artist_codes([row["artist_name"] for row in self.rows]),
             neighbours=self.neighbours,
             persona_plays=by_persona,
@@ -148,19 +164,16 @@ class Library:
     def candidates(self, parts: Mapping[str, np.ndarray]) -> list[Candidate]:
         """Every usable track with its score, best first; equals in order of id."""
         score = np.round(sum(parts[part] for part in PARTS), 6)
-        result = []
-        for index in np.lexsort((self.track_ids, -score)).tolist():
-            kind = self.kinds[index]
-            if kind is not None:
-                row = self.rows[index]
-                result.append(
-                    Candidate(
-                        row["track_id"], row["track_name"], row["artist_name"], row["album_name"], kind,
-                        int(row["duration_ms"]),
-                        float(score[index]), index,
-                    )
-                )  # fmt: skip
-        return result
+        best_first = np.lexsort((self.track_ids, -score))
+        return [
+            Candidate(self.rows[index], kind, track_score, index)
+            for index, track_score in zip(best_first.tolist(), score[best_first].tolist(), strict=True)
+            if (kind := self.kinds[index]) is not None
+        ]
+
+
+def flat(lists: Iterable[Sequence[int]]) -> np.ndarray:
+    return np.fromiter(chain.from_iterable(lists), dtype=int)
 
 
 def choose_tracks(candidates: Sequence[Candidate], previous: Sequence[str], length: int = LENGTH) -> list[Candidate]:
@@ -242,7 +255,6 @@ def load_library(connection: psycopg.Connection, work: Work) -> Library:
     return Library(
         tracks=fetch(connection, "track_library", parameters),
         shared=fetch(connection, "shared_tracks", parameters),
-        plays=fetch_columns(connection, "track_plays", parameters),
         persona_plays=fetch_columns(connection, "persona_plays", parameters),
         neighbours=fetch_columns(connection, "artist_neighbours", parameters),
         reference_day=work.reference_day,
@@ -271,7 +283,7 @@ def build_playlists(connection: psycopg.Connection, work: Work) -> tuple[list[tu
         playlists.append(
             (work.user_id, playlist_id, persona_id, work.reference_day, label, f"{description}. {counted}.",
              len(chosen),
-             sum(c.duration_ms for c in chosen))
+             sum(int(c.track["duration_ms"]) for c in chosen))
         )  # fmt: skip
         for position, c in enumerate(chosen, start=1):
             reason = explain(c, library, persona_id, label)

@@ -25,19 +25,24 @@ from datetime import datetime
 
 import psycopg
 
-from ml.tables import begin_step, fetch, refresh_statistics, statement
+from ml.tables import begin_step, statement
 
 
 def build_session_features(connection: psycopg.Connection, *, as_of: datetime) -> dict[str, int]:
-    """Build the features of the marked days' sessions and mark `session_clusters`; commits.
+    """Build the features of the marked days' sessions, and who was heard in them; marks `session_clusters` and
+    `artist_cooccurrence`; commits.
 
     :param as_of: the run's time. Features of a session do not depend on it.
-    :return: `days` taken, rows `written` and `removed`.
+    :return: `days` taken, rows of features `written` and `removed`; one that changes is both.
     """
     with connection.transaction():
         begin_step(connection, "session_features")
-        connection.execute(statement("changed_sessions"))
-        [summary] = fetch(connection, "session_features", {})
-        refresh_statistics(connection, "session_features", summary["written"] + summary["removed"])
+        for name in ("changed_sessions", "new_features", "session_features", "session_artists"):
+            connection.execute(statement(name))
+        summary = connection.execute(
+            "select (select count(*) from marked_days), coalesce(sum(written), 0)::bigint,"
+            " coalesce(sum(removed), 0)::bigint from changed_days"
+        ).fetchone()
     connection.commit()
-    return summary
+    assert summary
+    return dict(zip(("days", "written", "removed"), summary, strict=True))

@@ -40,8 +40,10 @@ def statement(name: str) -> str:
 
 
 def begin_step(connection: psycopg.Connection, step: str) -> None:
-    """Open the step's transaction: two runs of the same step take turns."""
+    """Open the step's transaction: two runs of the same step take turns. Settings are those of the analytics steps."""
     connection.execute("select pg_advisory_xact_lock(hashtext(%s))", [f"ml.{step}"])
+    connection.execute("set local work_mem = '128MB'")
+    connection.execute("set local jit = off")
 
 
 def take_work(connection: psycopg.Connection, step: str, as_of: datetime) -> list[Work]:
@@ -124,23 +126,23 @@ def replace_rows(
             {**scope, **parameters},
         )
         removed = cursor.rowcount
+        same_key = sql.SQL("({}) = ({})").format(names("i", key), names("t", key))
         values = [column for column in columns if column not in key]
         cursor.execute(
-            sql.SQL(
-                "insert into {target} as t ({columns}) select {columns} from {incoming}"
-                " on conflict ({key}) do update set"
-                " ({values}) = row({new}) where ({old}) is distinct from ({new})"
-            ).format(
-                target=target,
-                incoming=incoming,
-                columns=names("", columns),
-                key=names("", key),
-                values=names("", values),
-                new=names("excluded", values),
-                old=names("t", values),
+            sql.SQL("delete from {} i using {} t where {} and ({}) is not distinct from ({})").format(
+                incoming, target, same_key, names("i", values), names("t", values)
+            )
+        )
+        cursor.execute(sql.SQL("delete from {} t using {} i where {}").format(target, incoming, same_key))
+        # What is left is added without a look at what is there, so that filling an empty table can go without indexes.
+        cursor.execute(sql.SQL("select staging.begin_fill(%s, (select count(*) from {}))").format(incoming), [table])
+        cursor.execute(
+            sql.SQL("insert into {} ({columns}) select {columns} from {}").format(
+                target, incoming, columns=names("", columns)
             )
         )
         written = cursor.rowcount
+        cursor.execute("select staging.end_fill(%s)", [table])
         cursor.execute(sql.SQL("drop table {}").format(incoming))
         refresh_statistics(connection, table, removed + written)
     return {"written": written, "removed": removed}

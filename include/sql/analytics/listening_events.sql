@@ -431,6 +431,12 @@ gone as (
 )
 insert into changed_days select distinct user_id, local_date from gone;
 
+-- What is left to add. Not while adding: against a table that grows, and that the planner knows as empty, each row would
+-- be looked for among all before it.
+delete from new_events n
+using staging.listening_events e
+where e.user_id = n.user_id and e.event_id = n.event_id;
+
 select staging.begin_fill('listening_events', (select count(*) from new_events));
 
 with
@@ -445,9 +451,6 @@ added as (
         n.reason_start, n.reason_end, n.time_zone, n.ms_played, n.ms_played_is_estimated, n.skipped, n.shuffle, n.offline,
         n.incognito, n.played_at, n.started_at, n.local_started_at, n.local_date
     from new_events n
-    where not exists (
-        select from staging.listening_events e where e.user_id = n.user_id and e.event_id = n.event_id
-    )
     returning user_id, local_date
 )
 insert into changed_days select distinct user_id, local_date from added;
@@ -509,10 +512,7 @@ where e.user_id = g.user_id
 insert into staging.excluded_events (user_id, source, event_key, reason, kept_event_id, played_at, utc_date)
 select n.user_id, n.source, n.event_key, n.reason, n.kept_event_id, n.played_at, n.utc_date
 from new_excluded n
-where not exists (
-    select from staging.excluded_events e
-    where e.user_id = n.user_id and e.source = n.source and e.event_key = n.event_key
-);
+on conflict do nothing;
 
 insert into pending_days (step, user_id, day)
 select distinct s.step, c.user_id, c.local_date

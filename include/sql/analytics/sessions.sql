@@ -194,9 +194,7 @@ added as (
         n.user_id, n.session_id, n.plays, n.unique_tracks, n.unique_artists, n.unique_albums, n.skips, n.ms_played,
         n.length_ms, n.started_at, n.ended_at, n.local_started_at, n.local_date
     from new_sessions n
-    where not exists (
-        select from staging.listening_sessions o where o.user_id = n.user_id and o.session_id = n.session_id
-    )
+    on conflict do nothing
     returning user_id, local_date
 )
 insert into changed_days select distinct user_id, local_date from added;
@@ -224,7 +222,7 @@ days as (
 )
 select s.step, d.user_id, d.local_date
 from days d
-cross join (values ('session_features'), ('user_features'), ('artist_cooccurrence'), ('playlists')) s (step)
+cross join (values ('session_features'), ('user_features'), ('playlists')) s (step)
 on conflict do nothing;
 
 select staging.refresh_statistics('listening_sessions', (select count(*) from new_sessions));

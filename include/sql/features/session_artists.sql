@@ -1,47 +1,59 @@
--- staging.session_artists of the marked days: who was heard in which session. Returns all artists of the
--- sessions that changed: what a session says about any of its pairs depends on how many artists it has.
+-- staging.session_artists from new_features: who was heard in which session. Marks, for artist_cooccurrence, all artists of
+-- the sessions that changed, and their days: what a session says about any of its pairs depends on how many artists it has.
 -- A session's weight doubles every 365 days since 2010-01-01: old sessions lose weight against new ones without any stored
 -- number having to change as time passes. Whole numbers, so that sums are exact in whatever order they are taken.
-with final as (
-    select
-        s.user_id,
-        s.session_id,
-        s.local_date,
-        greatest(round(16 * power(2, (s.local_date - date '2010-01-01') / 365::double precision)), 1) as weight,
-        e.artists
-    from staging.listening_sessions s
-    cross join lateral (
-        select array_agg(distinct e.artist_name order by e.artist_name) as artists
-        from staging.listening_events e
-        where e.user_id = s.user_id and e.session_id = s.session_id
-            and e.played_at between s.started_at and s.ended_at + interval '1 minute'
-        having count(*) > 0
-    ) e
-    where s.user_id = %(user_id)s and s.local_date = any(%(days)s)
-),
+create temp table added_artists on commit drop as
+select n.user_id, n.session_id, n.local_date, n.artists
+from new_features n
+where not exists (
+    select from staging.session_artists a
+    where a.user_id = n.user_id and a.session_id = n.session_id
+        and (a.local_date, a.artists) is not distinct from (n.local_date, n.artists)
+);
 
-removed as (
+create temp table changed_artists on commit drop as
+select user_id, local_date, artists from added_artists;
+
+with
+gone as (
     delete from staging.session_artists a
-    where a.user_id = %(user_id)s and a.local_date = any(%(days)s)
-        and not exists (select from final f where f.user_id = a.user_id and f.session_id = a.session_id)
-    returning a.artists
+    using marked_days m
+    where m.user_id = a.user_id and m.day = a.local_date
+        and not exists (
+            select from new_features n where n.user_id = a.user_id and n.session_id = a.session_id
+        )
+    returning a.user_id, a.local_date, a.artists
 ),
-
-changed as (
-    select f.*, a.artists as old_artists
-    from final f
-    left join staging.session_artists a on a.user_id = f.user_id and a.session_id = f.session_id
-    where (a.local_date, a.weight, a.artists) is distinct from (f.local_date, f.weight, f.artists)
-),
-
-written as (
-    insert into staging.session_artists as a (user_id, session_id, local_date, weight, artists)
-    select user_id, session_id, local_date, weight, artists from changed
-    on conflict (user_id, session_id) do update set
-        (local_date, weight, artists) = (excluded.local_date, excluded.weight, excluded.artists)
+outdated as (
+    delete from staging.session_artists a
+    using added_artists n
+    where n.user_id = a.user_id and n.session_id = a.session_id
+    returning a.user_id, a.local_date, a.artists
 )
+insert into changed_artists
+select * from gone
+union all
+select * from outdated;
 
-select unnest(artists) as artist_name from removed
-union
-select unnest(artists || old_artists) from changed
-order by artist_name
+select staging.begin_fill('session_artists', (select count(*) from added_artists));
+
+insert into staging.session_artists (user_id, session_id, local_date, weight, artists)
+select
+    user_id,
+    session_id,
+    local_date,
+    greatest(round(16 * power(2, (local_date - date '2010-01-01') / 365::double precision)), 1),
+    artists
+from added_artists;
+
+select staging.end_fill('session_artists');
+
+select staging.refresh_statistics('session_artists', (select count(*) from added_artists));
+
+insert into pending_artists (user_id, artist_name)
+select distinct user_id, unnest(artists) from changed_artists
+on conflict do nothing;
+
+insert into pending_days (step, user_id, day)
+select distinct 'artist_cooccurrence', user_id, local_date from changed_artists
+on conflict do nothing;

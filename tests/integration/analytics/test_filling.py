@@ -7,7 +7,7 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from include.sql.analytics import run_steps
+from include.sql.analytics import run_steps, statements
 from tests.integration.analytics.raw_rows import AS_OF, BEGIN, account, api, extended, insert
 from tests.integration.analytics.tables import content, empty, mark_all
 
@@ -73,6 +73,28 @@ def test_definitions_cannot_be_slipped_in(connection):
         connection.execute("insert into staging.dropped_indexes values ('track_days', 'x', false, 'drop schema ml')")
 
 
+def fill_always(owner: psycopg.Connection) -> None:
+    owner.execute("alter function staging.begin_fill(text, bigint) rename to begin_large_fill")
+    owner.execute(
+        f"create function staging.begin_fill(name text, added bigint) returns void language sql"
+        f" as $$ select staging.begin_large_fill(name, {MANY}) $$"
+    )
+    owner.commit()
+
+
+def test_a_table_known_as_empty_is_not_read_again_for_each_row_that_fills_it(owner_conninfo):
+    with psycopg.connect(owner_conninfo) as owner:
+        empty(owner, raw=True)
+        owner.execute("analyze staging.listening_events")
+        insert(owner, ROWS)
+        fill_always(owner)
+        reads = "select seq_scan from pg_stat_xact_user_tables where relid = 'staging.listening_events'::regclass"
+        for statement in statements("listening_events"):
+            owner.execute(statement, {"as_of": AS_OF, "session_gap_minutes": 30})
+        assert owner.execute(reads).fetchone()[0] < len(ROWS) / 4
+        assert owner.execute("select count(*) from staging.listening_events").fetchone()[0] > len(ROWS) / 4
+
+
 def test_filled_tables_equal_those_inserted_row_by_row(owner_conninfo):
     with psycopg.connect(owner_conninfo) as owner:
         empty(owner, raw=True)
@@ -80,12 +102,7 @@ def test_filled_tables_equal_those_inserted_row_by_row(owner_conninfo):
         run_steps(owner, as_of=AS_OF)
         row_by_row = content(owner)
         empty(owner, raw=False)
-        owner.execute("alter function staging.begin_fill(text, bigint) rename to begin_large_fill")
-        owner.execute(
-            f"create function staging.begin_fill(name text, added bigint) returns void language sql"
-            f" as $$ select staging.begin_large_fill(name, {MANY}) $$"
-        )
-        owner.commit()
+        fill_always(owner)
         mark_all(owner)
         run_steps(owner, as_of=AS_OF)
         assert content(owner) == row_by_row

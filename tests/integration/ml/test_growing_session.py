@@ -9,6 +9,7 @@ import pytest
 
 from include.sql.analytics import run_steps
 from ml.cooccurrence import artist_cooccurrence
+from ml.session_features import build_session_features
 from tests.integration.analytics.raw_rows import AS_OF, BEGIN, extended, insert
 
 
@@ -34,6 +35,7 @@ def test_pairs_do_not_depend_on_when_a_session_was_seen(writer_conninfo, portion
         for rows in portions:
             insert(connection, rows)
             run_steps(connection, as_of=AS_OF)
+            build_session_features(connection, as_of=datetime.fromisoformat(AS_OF))
             artist_cooccurrence(connection, as_of=datetime.fromisoformat(AS_OF))
         pairs = connection.execute(
             "select artist_name, other_artist_name, sessions_together, weight, score"

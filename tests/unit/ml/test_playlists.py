@@ -22,10 +22,13 @@ candidates_strategy = st.lists(
 
 
 def candidates_of(rows) -> list[Candidate]:
-    made = [
-        Candidate(f"t{i:03}", f"title {i}", f"artist {artist}", f"album {album}", kind, 200_000, float(score), i)
-        for i, (kind, artist, album, score) in enumerate(rows)
-    ]
+    made = []
+    for i, (kind, artist, album, score) in enumerate(rows):
+        track = {
+            "track_id": f"t{i:03}", "track_name": f"title {i}", "artist_name": f"artist {artist}",
+            "album_name": f"album {album}",
+        }  # fmt: skip
+        made.append(Candidate(track, kind, float(score), i))
     return sorted(made, key=lambda c: (-c.score, c.track_id))
 
 
@@ -72,11 +75,11 @@ def library_of(candidates: list[Candidate], pairs: list[tuple[str, str]]) -> Lib
         {"track_id": c.track_id, "track_name": c.track_name, "artist_name": c.artist_name, "album_name": c.album_name,
          "plays": 5, "skips": 0, "plays_7d": 0, "plays_28d": 1, "first_day": date(2025, 1, 1),
          "last_day": date(2025, 5, 1),
-         "duration_ms": 200_000}
+         "bins": [20], "bin_plays": [5], "bin_skips": [0], "duration_ms": 200_000}
         for c in sorted(candidates, key=lambda c: c.track_id)
     ]  # fmt: skip
     neighbours = [(a, b, 0.5, 9) for pair in pairs for a, b in (pair, pair[::-1])]
-    return Library(tracks, [], [()] * 4, [()] * 3, list(zip(*neighbours, strict=True)) or [()] * 4, date(2025, 6, 1))
+    return Library(tracks, [], [()] * 3, list(zip(*neighbours, strict=True)) or [()] * 4, date(2025, 6, 1))
 
 
 @settings(deadline=None)
