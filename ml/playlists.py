@@ -9,8 +9,8 @@ changes what there is a reason to change.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import chain
@@ -18,10 +18,11 @@ from typing import Any
 
 import numpy as np
 import psycopg
+from psycopg.rows import namedtuple_row
 from scipy import sparse
 
-from ml.recommender import PARTS, Listening, TrackScorer
-from ml.tables import Work, fetch, fetch_columns, replace_rows, take_work
+from ml.recommender import DIGITS, PARTS, Listening, TrackScorer, age_bin
+from ml.tables import Work, columns, replace_rows, statement, take_work
 
 LENGTH = 30
 KINDS = {"familiar": 14, "rediscovered": 10, "new": 6}
@@ -51,33 +52,24 @@ class Candidate:
     """A track that may go into a playlist.
 
     :param track: its row of track_library or shared_tracks.
-    :param index: that row's place in `Library.rows`.
+    :param index: that row's place in `Library.rows`, and the track's in every array.
     """
 
-    track: dict[str, Any]
+    track: Any
     kind: str
-    score: float
     index: int
 
     @property
     def track_id(self) -> str:
-        return self.track["track_id"]
-
-    @property
-    def track_name(self) -> str:
-        return self.track["track_name"]
+        return self.track.track_id
 
     @property
     def artist_name(self) -> str:
-        return self.track["artist_name"]
-
-    @property
-    def album_name(self) -> str | None:
-        return self.track["album_name"]
+        return self.track.artist_name
 
     @property
     def album(self) -> tuple[str, str]:
-        return self.artist_name, self.album_name or self.track_id
+        return self.artist_name, self.track.album_name or self.track_id
 
 
 class Library:
@@ -90,8 +82,8 @@ class Library:
 
     def __init__(
         self,
-        tracks: Sequence[dict[str, Any]],
-        shared: Sequence[dict[str, Any]],
+        tracks: Sequence[Any],
+        shared: Sequence[Any],
         persona_plays: Sequence[tuple[Any, ...]],
         neighbours: Sequence[tuple[Any, ...]],
         reference_day: date,
@@ -99,20 +91,19 @@ class Library:
         self.rows = [*tracks, *shared]
         self.own = len(tracks)
         self.reference_day = reference_day
-        code = {row["track_id"]: i for i, row in enumerate(self.rows)}
+        code = {row.track_id: i for i, row in enumerate(self.rows)}
         artists, others, scores, sessions_together = neighbours
-        self.artists = sorted({row["artist_name"] for row in self.rows}.union(artists, others))
+        self.artists = sorted({row.artist_name for row in self.rows}.union(artists, *others))
         self.artist_code = {name: i for i, name in enumerate(self.artists)}
-        self.neighbours = sparse.csr_matrix(
-            (np.array(scores, dtype=float), (self._artist_codes(artists), self._artist_codes(others))),
-            shape=(len(self.artists),) * 2,
+        heard_beside = (
+            np.repeat(self._artist_codes(artists), [len(of_artist) for of_artist in others]),
+            self._artist_codes(chain.from_iterable(others)),
         )
-        self.together: dict[str, list[tuple[str, int]]] = defaultdict(list)
-        for artist, other, together in zip(artists, others, sessions_together, strict=True):
-            self.together[artist].append((other, together))
+        self.neighbours = sparse.csr_matrix((flat(scores, float), heard_beside), shape=(len(self.artists),) * 2)
+        self.together = dict(zip(artists, zip(others, sessions_together, strict=True), strict=True))
 
-        bins = flat(row["bins"] for row in tracks)
-        at = np.repeat(np.arange(len(tracks)), [len(row["bins"]) for row in tracks]), bins
+        bins = age_bin(flat((row.days_ago for row in tracks), int))
+        at = np.repeat(np.arange(len(tracks)), [len(row.days_ago) for row in tracks]), bins
         shape = (len(self.rows), bins.max(initial=0) + 1)
         played_tracks, persona_ids, persona_counts = persona_plays
         self.personas = sorted(set(chain.from_iterable(persona_ids)))
@@ -122,19 +113,21 @@ class Library:
             if track in code:
                 by_persona[code[track], [self.persona_code[persona] for persona in personas]] = counts
         self.listening = Listening(
-            plays=sparse.csr_matrix((flat(row["bin_plays"] for row in tracks).astype(float), at), shape=shape),
-            skips=sparse.csr_matrix((flat(row["bin_skips"] for row in tracks).astype(float), at), shape=shape),
-            artist=self._artist_codes([row["artist_name"] for row in self.rows]),
+            plays=sparse.csr_matrix((flat((row.day_plays for row in tracks), float), at), shape=shape),
+            skips=sparse.csr_matrix((flat((row.day_skips for row in tracks), float), at), shape=shape),
+            artist=self._artist_codes(row.artist_name for row in self.rows),
             neighbours=self.neighbours,
             persona_plays=by_persona,
         )
-        self.kinds = [self.kind(index) for index in range(len(self.rows))]
-        self.track_ids = np.array([row["track_id"] for row in self.rows])
+        kinds = [self.kind(index) for index in range(len(self.rows))]
+        self.usable = [
+            Candidate(row, kind, i) for i, (row, kind) in enumerate(zip(self.rows, kinds, strict=True)) if kind
+        ]
         self.artist_plays_28d = Counter[str]()
         for row in tracks:
-            self.artist_plays_28d[row["artist_name"]] += row["plays_28d"]
+            self.artist_plays_28d[row.artist_name] += row.plays_28d
 
-    def _artist_codes(self, names: Sequence[str]) -> np.ndarray:
+    def _artist_codes(self, names: Iterable[str]) -> np.ndarray:
         return np.array([self.artist_code[name] for name in names], dtype=int)
 
     def plays_inside(self, index: int, persona_id: int) -> int:
@@ -144,8 +137,9 @@ class Library:
 
     def company(self, artist: str) -> tuple[str, int] | None:
         """The artist played in the last 28 days with whom this one shares the most sessions, and how many."""
+        others, sessions_together = self.together.get(artist, ((), ()))
         return max(
-            ((other, together) for other, together in self.together.get(artist, ()) if self.artist_plays_28d[other]),
+            (pair for pair in zip(others, sessions_together, strict=True) if self.artist_plays_28d[pair[0]]),
             key=lambda pair: (pair[1], pair[0]),
             default=None,
         )
@@ -155,25 +149,21 @@ class Library:
         row = self.rows[index]
         if index >= self.own:
             return "new"
-        if row["plays_7d"] > OVERPLAYED_7D or (row["skips"] >= SKIPS and row["skips"] >= SKIP_SHARE * row["plays"]):
+        if row.plays_7d > OVERPLAYED_7D or (row.skips >= SKIPS and row.skips >= SKIP_SHARE * row.plays):
             return None
-        if (self.reference_day - row["last_day"]).days >= REST_DAYS:
+        if (self.reference_day - row.last_day).days >= REST_DAYS:
             return "rediscovered"
-        return "new" if row["plays"] <= NEW_MAX_PLAYS else "familiar"
+        return "new" if row.plays <= NEW_MAX_PLAYS else "familiar"
 
-    def candidates(self, parts: Mapping[str, np.ndarray]) -> list[Candidate]:
-        """Every usable track with its score, best first; equals in order of id."""
-        score = np.round(sum(parts[part] for part in PARTS), 6)
-        best_first = np.lexsort((self.track_ids, -score))
-        return [
-            Candidate(self.rows[index], kind, track_score, index)
-            for index, track_score in zip(best_first.tolist(), score[best_first].tolist(), strict=True)
-            if (kind := self.kinds[index]) is not None
-        ]
+    def ranked(self, score: np.ndarray) -> list[Candidate]:
+        """Every usable track, best first; equals in order of id."""
+        ids = np.array([c.track_id for c in self.usable])
+        of_usable = score[[c.index for c in self.usable]]
+        return [self.usable[i] for i in np.lexsort((ids, -of_usable)).tolist()]
 
 
-def flat(lists: Iterable[Sequence[int]]) -> np.ndarray:
-    return np.fromiter(chain.from_iterable(lists), dtype=int)
+def flat(lists: Iterable[Sequence[float]], dtype: type) -> np.ndarray:
+    return np.fromiter(chain.from_iterable(lists), dtype=dtype)
 
 
 def choose_tracks(candidates: Sequence[Candidate], previous: Sequence[str], length: int = LENGTH) -> list[Candidate]:
@@ -198,7 +188,7 @@ def choose_tracks(candidates: Sequence[Candidate], previous: Sequence[str], leng
         for c in pool:
             if most <= 0 or len(chosen) >= length:
                 return
-            title = (c.artist_name, c.track_name.lower())
+            title = (c.artist_name, c.track.track_name.lower())
             if artists[c.artist_name] >= artist_tracks or albums[c.album] >= album_tracks or title in titles:
                 continue
             chosen.append(c)
@@ -215,10 +205,13 @@ def choose_tracks(candidates: Sequence[Candidate], previous: Sequence[str], leng
     return chosen
 
 
-def smooth_order(chosen: Sequence[Candidate], library: Library) -> list[Candidate]:
+def smooth_order(chosen: Sequence[Candidate], score: np.ndarray, library: Library) -> list[Candidate]:
     """Begins with the best, then always the one that goes best with the one before: artists often heard together
-    beside each other, the same artist not twice in a row while there is another."""
-    ranked = sorted(chosen, key=lambda c: (-c.score, c.track_id))
+    beside each other, the same artist not twice in a row while there is another.
+
+    :param score: of each of the library's tracks.
+    """
+    ranked = sorted(chosen, key=lambda c: (-score[c.index], c.track_id))
     artists = np.array([library.artist_code[c.artist_name] for c in ranked], dtype=int)
     near = np.round(library.neighbours[artists][:, artists].toarray(), 6)
     rest = list(range(len(ranked)))
@@ -252,13 +245,15 @@ def generate_playlists(connection: psycopg.Connection, *, as_of: datetime) -> di
 
 def load_library(connection: psycopg.Connection, work: Work) -> Library:
     parameters = {"user_id": work.user_id, "reference_day": work.reference_day, "limit": SHARED_CANDIDATES}
-    return Library(
-        tracks=fetch(connection, "track_library", parameters),
-        shared=fetch(connection, "shared_tracks", parameters),
-        persona_plays=fetch_columns(connection, "persona_plays", parameters),
-        neighbours=fetch_columns(connection, "artist_neighbours", parameters),
-        reference_day=work.reference_day,
-    )
+    # All are asked for at once, so that the server goes on while what it has found is read.
+    with connection.pipeline():
+        tracks, shared, persona_plays, neighbours = (
+            connection.cursor(row_factory=namedtuple_row).execute(statement(name), parameters)
+            for name in ("track_library", "shared_tracks", "persona_plays", "artist_neighbours")
+        )
+        return Library(
+            tracks.fetchall(), shared.fetchall(), columns(persona_plays), columns(neighbours), work.reference_day
+        )
 
 
 def build_playlists(connection: psycopg.Connection, work: Work) -> tuple[list[tuple], list[tuple]]:
@@ -277,19 +272,20 @@ def build_playlists(connection: psycopg.Connection, work: Work) -> tuple[list[tu
         playlist_id = f"{persona_id}-{work.reference_day:%Y%m%d}"
         previous = previous_tracks(connection, work, persona_id)
         parts = scorer.score(library.persona_code.get(persona_id))
-        chosen = smooth_order(choose_tracks(library.candidates(parts), previous), library)
+        score = np.round(sum(parts[part] for part in PARTS), DIGITS)
+        chosen = smooth_order(choose_tracks(library.ranked(score), previous), score, library)
         kinds = Counter(c.kind for c in chosen)
         counted = ", ".join(f"{kinds[kind]} {kind}" for kind in KINDS if kinds[kind])
         playlists.append(
             (work.user_id, playlist_id, persona_id, work.reference_day, label, f"{description}. {counted}.",
              len(chosen),
-             sum(int(c.track["duration_ms"]) for c in chosen))
+             sum(c.track.duration_ms for c in chosen))
         )  # fmt: skip
         for position, c in enumerate(chosen, start=1):
             reason = explain(c, library, persona_id, label)
             tracks.append(
-                (work.user_id, playlist_id, position, c.track_id, c.track_name, c.artist_name, c.album_name, c.kind,
-                 c.score,
+                (work.user_id, playlist_id, position, c.track_id, c.track.track_name, c.artist_name,
+                 c.track.album_name, c.kind, float(score[c.index]),
                  *(float(parts[part][c.index]) for part in PARTS), reason)
             )  # fmt: skip
     return playlists, tracks
@@ -312,26 +308,26 @@ def plural(count: int, noun: str) -> str:
 def explain(c: Candidate, library: Library, persona_id: int, label: str) -> str:
     """A sentence or two on why the track is there; every number counts rows of the tables up to the playlist's
     as_of."""
-    row = library.rows[c.index]
+    row = c.track
     artist = c.artist_name
     lately = library.artist_plays_28d[artist]
     if c.index >= library.own:
-        start = f"New to you: {row['display_name']} has played it {plural(row['plays'], 'time')}"
+        start = f"New to you: {row.display_name} has played it {plural(row.plays, 'time')}"
     else:
-        times = plural(row["plays"], "time")
+        times = plural(row.plays, "time")
         if c.kind == "rediscovered":
-            rest = (library.reference_day - row["last_day"]).days
-            start = f"You played it {times} since {row['first_day']:%B %Y}, but not for {rest} days"
+            rest = (library.reference_day - row.last_day).days
+            start = f"You played it {times} since {row.first_day:%B %Y}, but not for {rest} days"
         elif c.kind == "new":
-            start = f"You first heard it on {row['first_day'].day} {row['first_day']:%B %Y} and have played it {times}"
+            start = f"You first heard it on {row.first_day.day} {row.first_day:%B %Y} and have played it {times}"
         else:
-            start = f"You played it {times} ({row['plays_28d'] or 'none'} in the last 28 days)"
+            start = f"You played it {times} ({row.plays_28d or 'none'} in the last 28 days)"
     sentences = [start]
     inside = library.plays_inside(c.index, persona_id)
     if inside and len(library.personas) > 1:
-        share = "all" if inside == row["plays"] else str(inside)
+        share = "all" if inside == row.plays else str(inside)
         sentences[0] += (
-            f", {share} of them in “{label}” sessions" if row["plays"] > 1 else f", in one of your “{label}” sessions"
+            f", {share} of them in “{label}” sessions" if row.plays > 1 else f", in one of your “{label}” sessions"
         )
     beside = library.company(artist)
     together = f"{beside[0]}, heard in {plural(beside[1], 'session')} together with {artist}" if beside else ""

@@ -24,7 +24,7 @@ PARTS = ("persona", "history", "cooccurrence", "freshness")
 
 
 def age_bin(age_days: np.ndarray) -> np.ndarray:
-    """Bin of an age in whole days ≥ 0: four to an octave of age + 1. The same formula stands in track_library.sql."""
+    """Bin of an age in whole days ≥ 0: four to an octave of age + 1."""
     return np.floor(BINS_PER_OCTAVE * np.log2(np.asarray(age_days, dtype=float) + 1) + 1e-9).astype(int)
 
 

@@ -75,11 +75,11 @@ def fetch(connection: psycopg.Connection, name: str, parameters: Mapping[str, An
         return cursor.execute(statement(name), parameters).fetchall()
 
 
-def fetch_columns(connection: psycopg.Connection, name: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    """All rows of a statement of `include/sql/features`, as one tuple a column: for results of many rows."""
-    cursor = connection.execute(statement(name), parameters)
+def columns(cursor: psycopg.Cursor[Any]) -> list[tuple[Any, ...]]:
+    """All rows of a query, as one tuple a column."""
+    rows = cursor.fetchall()
     assert cursor.description
-    return list(zip(*cursor.fetchall(), strict=True)) or [()] * len(cursor.description)
+    return list(zip(*rows, strict=True)) or [()] * len(cursor.description)
 
 
 def replace_rows(

@@ -1,37 +1,20 @@
--- Each track a listener has heard by the reference day: names, and how its plays lie in time, also per bin of age in days
--- (as in ml.recommender.age_bin): bins, bin_plays, bin_skips.
-with binned as (
+-- Each track a listener has heard by the reference day: names, and how its plays lie in time. days_ago, day_plays and
+-- day_skips have an entry for each day it was heard on.
+with days as (
     select
         track_id,
-        floor(
-            4 * ln((%(reference_day)s::date - local_date + 1)::double precision) / ln(2::double precision) + 1e-9
-        )::integer as bin,
         sum(plays)::integer as plays,
         sum(skips)::integer as skips,
         coalesce(sum(plays) filter (where local_date > %(reference_day)s::date - 7), 0)::integer as plays_7d,
         coalesce(sum(plays) filter (where local_date > %(reference_day)s::date - 28), 0)::integer as plays_28d,
         min(local_date) as first_day,
         max(local_date) as last_day,
-        sum(ms_played)::bigint as ms_played
+        sum(ms_played)::bigint as ms_played,
+        array_agg(%(reference_day)s::date - local_date) as days_ago,
+        array_agg(plays) as day_plays,
+        array_agg(skips) as day_skips
     from staging.track_days
     where user_id = %(user_id)s and local_date <= %(reference_day)s
-    group by track_id, bin
-),
-
-days as (
-    select
-        track_id,
-        sum(plays)::integer as plays,
-        sum(skips)::integer as skips,
-        sum(plays_7d)::integer as plays_7d,
-        sum(plays_28d)::integer as plays_28d,
-        min(first_day) as first_day,
-        max(last_day) as last_day,
-        sum(ms_played)::bigint as ms_played,
-        array_agg(bin) as bins,
-        array_agg(plays) as bin_plays,
-        array_agg(skips) as bin_skips
-    from binned
     group by track_id
 )
 
@@ -47,9 +30,9 @@ select
     d.first_day,
     d.last_day,
     coalesce(c.duration_ms, d.ms_played / greatest(d.plays, 1))::bigint as duration_ms,
-    d.bins,
-    d.bin_plays,
-    d.bin_skips
+    d.days_ago,
+    d.day_plays,
+    d.day_skips
 from days d
 join staging.track_totals t on t.user_id = %(user_id)s and t.track_id = d.track_id
 left join tracks c on c.track_id = d.track_id

@@ -1,7 +1,9 @@
 """Choosing and ordering tracks, on candidates without a database."""
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import date
+from typing import NamedTuple
 
 import numpy as np
 from hypothesis import given, settings
@@ -21,15 +23,31 @@ candidates_strategy = st.lists(
 )
 
 
+class Track(NamedTuple):
+    """A row of track_library."""
+
+    track_id: str
+    artist_name: str
+    album_name: str
+    track_name: str
+    plays: int = 5
+    skips: int = 0
+    plays_7d: int = 0
+    plays_28d: int = 1
+    first_day: date = date(2025, 1, 1)
+    last_day: date = date(2025, 5, 1)
+    duration_ms: int = 200_000
+    days_ago: Sequence[int] = (31,)
+    day_plays: Sequence[int] = (5,)
+    day_skips: Sequence[int] = (0,)
+
+
 def candidates_of(rows) -> list[Candidate]:
-    made = []
-    for i, (kind, artist, album, score) in enumerate(rows):
-        track = {
-            "track_id": f"t{i:03}", "track_name": f"title {i}", "artist_name": f"artist {artist}",
-            "album_name": f"album {album}",
-        }  # fmt: skip
-        made.append(Candidate(track, kind, float(score), i))
-    return sorted(made, key=lambda c: (-c.score, c.track_id))
+    made = [
+        Candidate(Track(f"t{i:03}", f"artist {artist}", f"album {album}", f"title {i}"), kind, i)
+        for i, (kind, artist, album, _) in enumerate(rows)
+    ]
+    return sorted(made, key=lambda c: (-rows[c.index][3], c.track_id))
 
 
 @settings(deadline=None)
@@ -71,22 +89,20 @@ def test_a_slightly_better_track_does_not_push_out_one_of_yesterday():
 
 
 def library_of(candidates: list[Candidate], pairs: list[tuple[str, str]]) -> Library:
-    tracks = [
-        {"track_id": c.track_id, "track_name": c.track_name, "artist_name": c.artist_name, "album_name": c.album_name,
-         "plays": 5, "skips": 0, "plays_7d": 0, "plays_28d": 1, "first_day": date(2025, 1, 1),
-         "last_day": date(2025, 5, 1),
-         "bins": [20], "bin_plays": [5], "bin_skips": [0], "duration_ms": 200_000}
-        for c in sorted(candidates, key=lambda c: c.track_id)
-    ]  # fmt: skip
-    neighbours = [(a, b, 0.5, 9) for pair in pairs for a, b in (pair, pair[::-1])]
+    tracks = [c.track for c in sorted(candidates, key=lambda c: c.track_id)]
+    neighbours = [(artist, [other], [0.5], [9]) for pair in pairs for artist, other in (pair, pair[::-1])]
     return Library(tracks, [], [()] * 3, list(zip(*neighbours, strict=True)) or [()] * 4, date(2025, 6, 1))
+
+
+def score_of(rows) -> np.ndarray:
+    return np.array([score for *_, score in rows])
 
 
 @settings(deadline=None)
 @given(candidates_strategy)
 def test_order_keeps_every_track_and_separates_an_artists_tracks(rows):
     chosen = choose_tracks(candidates_of(rows), [])
-    order = smooth_order(chosen, library_of(chosen, []))
+    order = smooth_order(chosen, score_of(rows), library_of(chosen, []))
     assert sorted(c.track_id for c in order) == sorted(c.track_id for c in chosen)
     names = [c.artist_name for c in order]
     for i in range(1, len(names)):
@@ -95,9 +111,10 @@ def test_order_keeps_every_track_and_separates_an_artists_tracks(rows):
 
 
 def test_artists_heard_together_stand_beside_each_other():
-    chosen = candidates_of([("familiar", artist, artist, -float(artist)) for artist in range(4)])
+    rows = [("familiar", artist, artist, -float(artist)) for artist in range(4)]
+    chosen = candidates_of(rows)
     pairs = [("artist 0", "artist 3"), ("artist 3", "artist 1")]
-    order = [c.artist_name for c in smooth_order(chosen, library_of(chosen, pairs))]
+    order = [c.artist_name for c in smooth_order(chosen, score_of(rows), library_of(chosen, pairs))]
     assert order == ["artist 0", "artist 3", "artist 1", "artist 2"]
 
 
