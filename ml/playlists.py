@@ -119,10 +119,11 @@ class Library:
             neighbours=self.neighbours,
             persona_plays=by_persona,
         )
-        kinds = [self.kind(index) for index in range(len(self.rows))]
-        self.usable = [
-            Candidate(row, kind, i) for i, (row, kind) in enumerate(zip(self.rows, kinds, strict=True)) if kind
-        ]
+        self.usable = sorted(
+            (Candidate(row, kind, index) for index, row in enumerate(self.rows) if (kind := self.kind(index))),
+            key=lambda c: c.track_id,
+        )
+        self.usable_at = np.array([c.index for c in self.usable], dtype=int)
         self.artist_plays_28d = Counter[str]()
         for row in tracks:
             self.artist_plays_28d[row.artist_name] += row.plays_28d
@@ -157,9 +158,7 @@ class Library:
 
     def ranked(self, score: np.ndarray) -> list[Candidate]:
         """Every usable track, best first; equals in order of id."""
-        ids = np.array([c.track_id for c in self.usable])
-        of_usable = score[[c.index for c in self.usable]]
-        return [self.usable[i] for i in np.lexsort((ids, -of_usable)).tolist()]
+        return [self.usable[i] for i in np.argsort(-score[self.usable_at], kind="stable").tolist()]
 
 
 def flat(lists: Iterable[Sequence[float]], dtype: type) -> np.ndarray:

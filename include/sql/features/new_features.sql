@@ -1,10 +1,12 @@
--- new_features: what staging.session_features and session_artists are to say of the changed_sessions. Session by session, in
--- the order of the plays: arrays of a dozen cost half of what windows over all plays do, and no sort is larger than a
+-- What staging.session_features and session_artists are to say of the changed_sessions: new_features, with the columns of
+-- session_features, and new_artists. Session by session, in the order of the plays: arrays of a dozen cost half of what windows over all plays do, and no sort is larger than a
 -- session. Whole numbers and numerics have exact sums, so that no order decides a last digit; round(x * 1e9) / 1e9 is the
 -- double next to x rounded, as a numeric would give it, for a fifth of the time (+ 0: not -0).
 set local enable_memoize = off;  -- no two sessions hear the same
 
-create temp table new_features on commit drop as
+create temp table new_features (like staging.session_features, artists text[] not null) on commit drop;
+
+insert into new_features
 select
     s.user_id,
     s.session_id,
@@ -66,4 +68,10 @@ cross join lateral (
 ) a
 cross join lateral (select extract(epoch from s.local_started_at::time) / 3600.0 as start_hour) h;
 
+create temp table new_artists on commit drop as
+select user_id, session_id, local_date, artists from new_features;
+
+alter table new_features drop column artists;
+
 analyze new_features (user_id, session_id);
+analyze new_artists (user_id, session_id);

@@ -1,10 +1,10 @@
--- staging.session_artists from new_features: who was heard in which session. Marks, for artist_cooccurrence, all artists of
+-- staging.session_artists from new_artists: who was heard in which session. Marks, for artist_cooccurrence, all artists of
 -- the sessions that changed, and their days: what a session says about any of its pairs depends on how many artists it has.
 -- A session's weight doubles every 365 days since 2010-01-01: old sessions lose weight against new ones without any stored
 -- number having to change as time passes. Whole numbers, so that sums are exact in whatever order they are taken.
 create temp table added_artists on commit drop as
-select n.user_id, n.session_id, n.local_date, n.artists
-from new_features n
+select *
+from new_artists n
 where not exists (
     select from staging.session_artists a
     where a.user_id = n.user_id and a.session_id = n.session_id
@@ -20,7 +20,7 @@ gone as (
     using marked_days m
     where m.user_id = a.user_id and m.day = a.local_date
         and not exists (
-            select from new_features n where n.user_id = a.user_id and n.session_id = a.session_id
+            select from new_artists n where n.user_id = a.user_id and n.session_id = a.session_id
         )
     returning a.user_id, a.local_date, a.artists
 ),

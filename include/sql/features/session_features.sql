@@ -6,17 +6,7 @@ from new_features n
 where not exists (
     select from staging.session_features f
     where f.user_id = n.user_id and f.session_id = n.session_id
-        and (
-            f.local_date, f.plays, f.minutes, f.unique_artists, f.unique_tracks, f.artist_entropy, f.repeat_rate,
-            f.discovery_rate, f.skip_rate, f.shuffle_rate, f.album_run_rate, f.start_hour, f.start_hour_sin,
-            f.start_hour_cos, f.is_weekend, f.audio_coverage, f.energy, f.valence, f.danceability, f.acousticness,
-            f.tempo
-        ) is not distinct from (
-            n.local_date, n.plays, n.minutes, n.unique_artists, n.unique_tracks, n.artist_entropy, n.repeat_rate,
-            n.discovery_rate, n.skip_rate, n.shuffle_rate, n.album_run_rate, n.start_hour, n.start_hour_sin,
-            n.start_hour_cos, n.is_weekend, n.audio_coverage, n.energy, n.valence, n.danceability, n.acousticness,
-            n.tempo
-        )
+        and f.* is not distinct from n.*
 );
 
 create temp table changed_days (
@@ -48,16 +38,7 @@ group by user_id, local_date;
 
 select staging.begin_fill('session_features', (select count(*) from added_features));
 
-insert into staging.session_features (
-    user_id, session_id, local_date, plays, minutes, unique_artists, unique_tracks, artist_entropy, repeat_rate,
-    discovery_rate, skip_rate, shuffle_rate, album_run_rate, start_hour, start_hour_sin, start_hour_cos, is_weekend,
-    audio_coverage, energy, valence, danceability, acousticness, tempo
-)
-select
-    user_id, session_id, local_date, plays, minutes, unique_artists, unique_tracks, artist_entropy, repeat_rate,
-    discovery_rate, skip_rate, shuffle_rate, album_run_rate, start_hour, start_hour_sin, start_hour_cos, is_weekend,
-    audio_coverage, energy, valence, danceability, acousticness, tempo
-from added_features;
+insert into staging.session_features select * from added_features;
 
 select staging.end_fill('session_features');
 

@@ -29,6 +29,8 @@ comment on table staging.layer_changes is 'Changes of staging tables that the la
 comment on column staging.layer_changes.number is 'Counts up over all layers.';
 comment on column staging.layer_changes.layer is 'Layer of the changed table: analytics or ml.';
 
+comment on column staging.layers.changed is 'Number of the newest change counted by a scan or before publishing; of raw, of the newest insertion that plays were built from.';
+
 do $$
 begin
     perform setval(pg_get_serial_sequence('staging.layer_changes', 'number'), nextval('staging.changes'));
