@@ -1,7 +1,8 @@
 -- What staging.session_features and session_artists are to say of the changed_sessions: new_features, with the columns of
--- session_features, and new_artists. Session by session, in the order of the plays: arrays of a dozen cost half of what windows over all plays do, and no sort is larger than a
--- session. Whole numbers and numerics have exact sums, so that no order decides a last digit; round(x * 1e9) / 1e9 is the
--- double next to x rounded, as a numeric would give it, for a fifth of the time (+ 0: not -0).
+-- session_features, and new_artists. Plays are read day by day, in the order of their index, and each session's as arrays:
+-- no sort is larger than a day's sessions, and arrays of a dozen cost less than windows. Whole numbers and numerics have
+-- exact sums, so that no order decides a last digit; round(x * 1e9) / 1e9 is the double next to x rounded, as a numeric
+-- would give it, for a fifth of the time (+ 0: not -0).
 set local enable_memoize = off;  -- no two sessions hear the same
 
 create temp table new_features (like staging.session_features, artists text[] not null) on commit drop;
@@ -41,25 +42,36 @@ select
     round(p.acousticness, 9) as acousticness,
     round(p.tempo, 9) as tempo,
     a.artists
-from (select * from changed_sessions order by user_id, session_id) s
-cross join lateral (
-    select
-        array_agg(e.artist_name order by e.played_at, e.event_id) as artists,
-        array_agg(e.album_name order by e.played_at, e.event_id) as albums,
-        array_agg(e.track_id order by e.played_at, e.event_id) as tracks,
-        avg(e.skipped::integer) filter (where not e.ms_played_is_estimated) as skip_rate,
-        avg(e.shuffle::integer) as shuffle_rate,
-        count(f.energy) as audio_plays,
-        avg(f.energy::numeric) as energy,
-        avg(f.valence::numeric) as valence,
-        avg(f.danceability::numeric) as danceability,
-        avg(f.acousticness::numeric) as acousticness,
-        avg(f.tempo::numeric) as tempo
-    from staging.listening_events e
-    left join audio_features f on f.track_id = e.track_id and f.energy is not null
-    where e.user_id = s.user_id and e.session_id = s.session_id
-        and e.played_at between s.started_at and s.ended_at + interval '1 minute'
+from (
+    select d.user_id, d.local_date, p.*
+    from (
+        select user_id, local_date, min(started_at) as began, max(ended_at) + interval '1 minute' as ended
+        from changed_sessions
+        group by user_id, local_date
+    ) d
+    cross join lateral (
+        select
+            e.session_id,
+            array_agg(e.artist_name order by e.played_at, e.event_id) as artists,
+            array_agg(e.album_name order by e.played_at, e.event_id) as albums,
+            array_agg(e.track_id order by e.played_at, e.event_id) as tracks,
+            avg(e.skipped::integer) filter (where not e.ms_played_is_estimated) as skip_rate,
+            avg(e.shuffle::integer) as shuffle_rate,
+            count(f.energy) as audio_plays,
+            avg(f.energy::numeric) as energy,
+            avg(f.valence::numeric) as valence,
+            avg(f.danceability::numeric) as danceability,
+            avg(f.acousticness::numeric) as acousticness,
+            avg(f.tempo::numeric) as tempo
+        from staging.listening_events e
+        left join audio_features f on f.track_id = e.track_id and f.energy is not null
+        where e.user_id = d.user_id and e.played_at between d.began and d.ended
+        group by e.session_id
+    ) p
+    offset 0  -- before the join below, which would read the day anew for each of its sessions
 ) p
+-- A session that began on the day before is not of this day.
+join changed_sessions s on s.user_id = p.user_id and s.local_date = p.local_date and s.session_id = p.session_id
 cross join lateral (
     select
         array_agg(n.artist) as artists,
