@@ -10,15 +10,15 @@ changes what there is a reason to change.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import psycopg
-from psycopg.rows import namedtuple_row
+from psycopg.rows import RowFactory, namedtuple_row, tuple_row
 from scipy import sparse
 
 from ml.recommender import DIGITS, PARTS, Listening, TrackScorer, age_bin
@@ -72,10 +72,23 @@ class Candidate:
         return self.artist_name, self.track.album_name or self.track_id
 
 
+class TrackDays(NamedTuple):
+    """When tracks were heard: arrays with an entry for each track and day.
+
+    :param track: the track's place in the library.
+    :param days_ago, plays, skips: of that track on that day.
+    """
+
+    track: np.ndarray
+    days_ago: np.ndarray
+    plays: np.ndarray
+    skips: np.ndarray
+
+
 class Library:
     """A listener's tracks, and those others share with them, as the scorer and the reasons need them.
 
-    :param tracks: rows of track_library.
+    :param tracks: rows of track_library; their days are read from `days`.
     :param shared: rows of shared_tracks.
     :param persona_plays, neighbours: columns of persona_plays, artist_neighbours.
     """
@@ -84,6 +97,7 @@ class Library:
         self,
         tracks: Sequence[Any],
         shared: Sequence[Any],
+        days: TrackDays,
         persona_plays: Sequence[tuple[Any, ...]],
         neighbours: Sequence[tuple[Any, ...]],
         reference_day: date,
@@ -102,19 +116,19 @@ class Library:
         self.neighbours = sparse.csr_matrix((flat(scores, float), heard_beside), shape=(len(self.artists),) * 2)
         self.together = dict(zip(artists, zip(others, sessions_together, strict=True), strict=True))
 
-        bins = age_bin(flat((row.days_ago for row in tracks), int))
-        at = np.repeat(np.arange(len(tracks)), [len(row.days_ago) for row in tracks]), bins
-        shape = (len(self.rows), bins.max(initial=0) + 1)
         played_tracks, persona_ids, persona_counts = persona_plays
-        self.personas = sorted(set(chain.from_iterable(persona_ids)))
+        self.personas = sorted(set(persona_ids))
         self.persona_code = {persona: i for i, persona in enumerate(self.personas)}
         by_persona = np.zeros((len(self.rows), max(len(self.personas), 1)))
-        for track, personas, counts in zip(played_tracks, persona_ids, persona_counts, strict=True):
-            if track in code:
-                by_persona[code[track], [self.persona_code[persona] for persona in personas]] = counts
+        by_persona[
+            [code[track] for track in played_tracks], [self.persona_code[persona] for persona in persona_ids]
+        ] = persona_counts
+
+        bins = age_bin(days.days_ago)
+        shape = (len(self.rows), bins.max(initial=0) + 1)
         self.listening = Listening(
-            plays=sparse.csr_matrix((flat((row.day_plays for row in tracks), float), at), shape=shape),
-            skips=sparse.csr_matrix((flat((row.day_skips for row in tracks), float), at), shape=shape),
+            plays=sparse.csr_matrix((days.plays.astype(float), (days.track, bins)), shape=shape),
+            skips=sparse.csr_matrix((days.skips.astype(float), (days.track, bins)), shape=shape),
             artist=self._artist_codes(row.artist_name for row in self.rows),
             neighbours=self.neighbours,
             persona_plays=by_persona,
@@ -244,46 +258,73 @@ def generate_playlists(connection: psycopg.Connection, *, as_of: datetime) -> di
 
 def load_library(connection: psycopg.Connection, work: Work) -> Library:
     parameters = {"user_id": work.user_id, "reference_day": work.reference_day, "limit": SHARED_CANDIDATES}
+
+    def ask(name: str, row_factory: RowFactory[Any] = tuple_row) -> psycopg.Cursor[Any]:
+        return connection.cursor(row_factory=row_factory, binary=True).execute(statement(name), parameters)
+
     # All are asked for at once, so that the server goes on while what it has found is read.
     with connection.pipeline():
-        tracks, shared, persona_plays, neighbours = (
-            connection.cursor(row_factory=namedtuple_row).execute(statement(name), parameters)
-            for name in ("track_library", "shared_tracks", "persona_plays", "artist_neighbours")
+        track_library = ask("track_library", namedtuple_row)
+        shared_tracks = ask("shared_tracks", namedtuple_row)
+        persona_plays = ask("persona_plays")
+        neighbours = ask("artist_neighbours")
+        tracks = track_library.fetchall()
+        days = TrackDays(
+            np.repeat(np.arange(len(tracks)), [len(row.days_ago) for row in tracks]),
+            *(flat((getattr(row, name) for row in tracks), int) for name in ("days_ago", "day_plays", "day_skips")),
         )
         return Library(
-            tracks.fetchall(), shared.fetchall(), columns(persona_plays), columns(neighbours), work.reference_day
+            tracks,
+            shared_tracks.fetchall(),
+            days,
+            columns(persona_plays),
+            columns(neighbours),
+            work.reference_day,
         )
 
 
 def build_playlists(connection: psycopg.Connection, work: Work) -> tuple[list[tuple], list[tuple]]:
     """Rows of `playlists` and `playlist_tracks`."""
-    library = load_library(connection, work)
-    if not library.rows:
-        return [], []
     personas = connection.execute(
         "select persona_id, label, description from staging.personas where user_id = %s and is_active"
         " order by persona_id",
         [work.user_id],
     ).fetchall()
+    previous = {persona_id: previous_tracks(connection, work, persona_id) for persona_id, _, _ in personas}
+    return playlists_from(load_library(connection, work), work.user_id, personas, previous)
+
+
+def playlists_from(
+    library: Library,
+    user_id: str,
+    personas: Sequence[tuple[int, str, str]],
+    previous: Mapping[int, Sequence[str]],
+) -> tuple[list[tuple], list[tuple]]:
+    """Rows of `playlists` and `playlist_tracks`.
+
+    :param personas: persona_id, label and description of each.
+    :param previous: persona_id → track ids of its playlist before.
+    """
+    playlists: list[tuple] = []
+    tracks: list[tuple] = []
+    if not library.rows:
+        return playlists, tracks
     scorer = TrackScorer().fit(library.listening)
-    playlists, tracks = [], []
     for persona_id, label, description in personas:
-        playlist_id = f"{persona_id}-{work.reference_day:%Y%m%d}"
-        previous = previous_tracks(connection, work, persona_id)
+        playlist_id = f"{persona_id}-{library.reference_day:%Y%m%d}"
         parts = scorer.score(library.persona_code.get(persona_id))
         score = np.round(sum(parts[part] for part in PARTS), DIGITS)
-        chosen = smooth_order(choose_tracks(library.ranked(score), previous), score, library)
+        chosen = smooth_order(choose_tracks(library.ranked(score), previous[persona_id]), score, library)
         kinds = Counter(c.kind for c in chosen)
         counted = ", ".join(f"{kinds[kind]} {kind}" for kind in KINDS if kinds[kind])
         playlists.append(
-            (work.user_id, playlist_id, persona_id, work.reference_day, label, f"{description}. {counted}.",
-             len(chosen),
-             sum(c.track.duration_ms for c in chosen))
+            (user_id, playlist_id, persona_id, library.reference_day, label, f"{description}. {counted}.",
+             len(chosen), sum(c.track.duration_ms for c in chosen))
         )  # fmt: skip
         for position, c in enumerate(chosen, start=1):
             reason = explain(c, library, persona_id, label)
             tracks.append(
-                (work.user_id, playlist_id, position, c.track_id, c.track.track_name, c.artist_name,
+                (user_id, playlist_id, position, c.track_id, c.track.track_name, c.artist_name,
                  c.track.album_name, c.kind, float(score[c.index]),
                  *(float(parts[part][c.index]) for part in PARTS), reason)
             )  # fmt: skip

@@ -185,7 +185,7 @@ def assign(connection: psycopg.Connection, work: Work, model: Model, *, everythi
         "days": None if everything else work.days,
         "settling_days": SETTLING_DAYS,
     }
-    sessions = connection.execute(statement("clustering_features"), parameters).fetchall()
+    sessions = connection.cursor(binary=True).execute(statement("clustering_features"), parameters).fetchall()
     return replace_rows(
         connection,
         "session_clusters",

@@ -1,12 +1,6 @@
 -- How often each track was played in each persona's sessions.
-with counted as (
-    select e.track_id, c.persona_id, count(*)::integer as plays
-    from staging.listening_events e
-    join staging.session_clusters c on c.user_id = e.user_id and c.session_id = e.session_id
-    where e.user_id = %(user_id)s and e.local_date <= %(reference_day)s
-    group by e.track_id, c.persona_id
-)
-
-select track_id, array_agg(persona_id) as personas, array_agg(plays) as plays
-from counted
-group by track_id
+select e.track_id, c.persona_id, count(*)::integer as plays
+from staging.listening_events e
+join staging.session_clusters c on c.user_id = e.user_id and c.session_id = e.session_id
+where e.user_id = %(user_id)s and e.local_date <= %(reference_day)s
+group by e.track_id, c.persona_id

@@ -1,7 +1,6 @@
 """Choosing and ordering tracks, on candidates without a database."""
 
 from collections import Counter
-from collections.abc import Sequence
 from datetime import date
 from typing import NamedTuple
 
@@ -9,7 +8,17 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml.playlists import ALBUM_TRACKS, ARTIST_TRACKS, LENGTH, SHORTEST, Candidate, Library, choose_tracks, smooth_order
+from ml.playlists import (
+    ALBUM_TRACKS,
+    ARTIST_TRACKS,
+    LENGTH,
+    SHORTEST,
+    Candidate,
+    Library,
+    TrackDays,
+    choose_tracks,
+    smooth_order,
+)
 from ml.recommender import age_bin, bin_ages
 
 candidates_strategy = st.lists(
@@ -37,9 +46,6 @@ class Track(NamedTuple):
     first_day: date = date(2025, 1, 1)
     last_day: date = date(2025, 5, 1)
     duration_ms: int = 200_000
-    days_ago: Sequence[int] = (31,)
-    day_plays: Sequence[int] = (5,)
-    day_skips: Sequence[int] = (0,)
 
 
 def candidates_of(rows) -> list[Candidate]:
@@ -91,7 +97,8 @@ def test_a_slightly_better_track_does_not_push_out_one_of_yesterday():
 def library_of(candidates: list[Candidate], pairs: list[tuple[str, str]]) -> Library:
     tracks = [c.track for c in sorted(candidates, key=lambda c: c.track_id)]
     neighbours = [(artist, [other], [0.5], [9]) for pair in pairs for artist, other in (pair, pair[::-1])]
-    return Library(tracks, [], [()] * 3, list(zip(*neighbours, strict=True)) or [()] * 4, date(2025, 6, 1))
+    days = TrackDays(np.arange(len(tracks)), *np.array([[31, 5, 0]] * len(tracks), dtype=int).reshape(-1, 3).T)
+    return Library(tracks, [], days, [()] * 3, list(zip(*neighbours, strict=True)) or [()] * 4, date(2025, 6, 1))
 
 
 def score_of(rows) -> np.ndarray:
