@@ -1,7 +1,9 @@
-"""The ml layer on a listener of a million plays in a hundred thousand sessions, against a plain script in memory."""
+"""The ml layer on a listener of a million plays in a hundred thousand sessions, against a plain pandas and scikit-learn
+script that makes the same features, personas and playlists in memory."""
 
 from __future__ import annotations
 
+import hashlib
 import io
 import multiprocessing
 import resource
@@ -9,7 +11,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psycopg
 
@@ -17,6 +19,7 @@ from include.bench import Figure, at_least, at_most, benchmark, listening_databa
 from include.local import postgres
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
 SESSIONS = 100_000
@@ -80,8 +83,10 @@ def ml_layer() -> list[Figure]:
         owner = postgres.conninfo(socket_dir, postgres.LISTENING_DATABASE, "listening_owner")
         with psycopg.connect(owner, autocommit=True) as connection:
             connection.execute("vacuum analyze")
-        plain, plain_mb = measured(plain_script, conninfo)
-        ours, ours_mb = measured(our_steps, conninfo)
+        plain, plain_mb, expected = measured(plain_script, conninfo)
+        ours, ours_mb, _ = measured(our_steps, conninfo)
+        with psycopg.connect(conninfo) as connection:
+            assert_same(connection, expected)
     return [
         Figure("ml_seconds", ours, "s", "", True),
         Figure("ml_plain_seconds", plain, "s", "", True),
@@ -91,16 +96,56 @@ def ml_layer() -> list[Figure]:
     ]
 
 
-def measured(work: Callable[[str], None], conninfo: str) -> tuple[float, float]:
-    """Seconds and peak MB of a process that does nothing else."""
+class Results(NamedTuple):
+    """What the layer makes of the listener, as frames; columns are named like the tables' own.
+
+    :param features: of session_features, and the session's persona_id.
+    :param pairs: of artist_cooccurrence.
+    :param playlist_tracks: of playlist_tracks, all personas.
+    """
+
+    features: pd.DataFrame
+    pairs: pd.DataFrame
+    playlist_tracks: pd.DataFrame
+
+
+def measured(work: Callable[[str], Any], conninfo: str) -> tuple[float, float, Any]:
+    """Seconds and peak MB of a process that does nothing else, and what it returned."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as process:
         return process.submit(measure_here, work, conninfo).result()
 
 
-def measure_here(work: Callable[[str], None], conninfo: str) -> tuple[float, float]:
+def measure_here(work: Callable[[str], Any], conninfo: str) -> tuple[float, float, Any]:
     began = time.perf_counter()
-    work(conninfo)
-    return time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    result = work(conninfo)
+    return time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, result
+
+
+def assert_same(connection: psycopg.Connection, expected: Results) -> None:
+    """The tables say what the script says: whoever is faster did not do less."""
+    import pandas as pd
+    from pandas.testing import assert_frame_equal
+
+    def stored(query: str) -> pd.DataFrame:
+        cursor = connection.execute(query)
+        assert cursor.description
+        return pd.DataFrame(cursor.fetchall(), columns=[column.name for column in cursor.description])
+
+    features = stored(
+        "select f.*, c.persona_id from staging.session_features f join staging.session_clusters c"
+        " using (user_id, session_id) order by session_id"
+    )
+    pairs = stored("select * from staging.artist_cooccurrence")
+    tracks = stored("select * from staging.playlist_tracks order by playlist_id, position")
+    order = ["artist_name", "other_artist_name"]
+    for frame, plain in (
+        (features, expected.features),
+        (pairs.sort_values(order), expected.pairs.sort_values(order)),
+        (tracks, expected.playlist_tracks.sort_values(["playlist_id", "position"])),
+    ):
+        plain = plain.reset_index(drop=True)
+        frame = frame[plain.columns].reset_index(drop=True)
+        assert_frame_equal(frame, plain, check_dtype=False, rtol=0, atol=1e-5)
 
 
 def our_steps(conninfo: str) -> None:
@@ -115,107 +160,161 @@ def our_steps(conninfo: str) -> None:
             step(connection, as_of=AS_OF)
 
 
-def plain_script(conninfo: str) -> None:
-    """What one would write in an afternoon: the same results from a data frame of all plays, without the database's
-    part of the work, which is to store them row by row and to say why each track is there."""
+def plain_script(conninfo: str) -> Results:
+    """The same in memory: tables are data frames. What needs no table is the product's own: the estimators, the names,
+    the choice of tracks, the reasons. It stores nothing."""
     events = read_events(conninfo)
     features = session_features(events)
-    features["persona"] = cluster(features)
-    features.groupby("persona").median(numeric_only=True)
-    artist_pairs(events, features)
-    for _ in playlists(events, features):
-        pass
+    features["persona_id"] = cluster(features)
+    pairs = artist_pairs(events, features)
+    return Results(features.reset_index().drop(columns="start"), pairs, playlist_tracks(events, features, pairs))
 
 
 def read_events(conninfo: str) -> pd.DataFrame:
     import pandas as pd
 
     query = (
-        "copy (select session_id, track_id, artist_name, album_name, skipped::int, shuffle::int, ms_played, started_at"
-        " from staging.listening_events order by started_at) to stdout with (format csv, header)"
+        "copy (select session_id, track_id, track_name, artist_name, album_name, skipped::int, shuffle::int, ms_played,"
+        " local_started_at from staging.listening_events order by played_at)"
+        " to stdout with (format csv, header)"
     )
     buffer = io.BytesIO()
     with psycopg.connect(conninfo) as connection, connection.cursor() as cursor, cursor.copy(query) as copy:
         for data in copy:
             buffer.write(data)
     buffer.seek(0)
-    return pd.read_csv(buffer, parse_dates=["started_at"])
+    events = pd.read_csv(buffer, parse_dates=["local_started_at"])
+    return events.assign(day=events.local_started_at.dt.normalize())
 
 
 def session_features(events: pd.DataFrame) -> pd.DataFrame:
+    """One row a session, by session_id."""
     import numpy as np
 
     events["is_new"] = ~events.duplicated("track_id")
-    previous = events.groupby("session_id")[["artist_name", "album_name"]].shift()
-    events["on_album"] = (events.artist_name == previous.artist_name) & (events.album_name == previous.album_name)
+    previous = events.groupby("session_id")[["artist_name", "album_name", "track_id"]].shift()
+    events["on_album"] = (
+        (events.artist_name == previous.artist_name)
+        & (events.album_name == previous.album_name)
+        & (events.track_id != previous.track_id)
+    )
     features = events.groupby("session_id").agg(
         plays=("track_id", "size"),
         minutes=("ms_played", "sum"),
-        artists=("artist_name", "nunique"),
-        tracks=("track_id", "nunique"),
-        discovery=("is_new", "mean"),
-        skip=("skipped", "mean"),
-        shuffle=("shuffle", "mean"),
-        album=("on_album", "mean"),
-        start=("started_at", "min"),
+        unique_artists=("artist_name", "nunique"),
+        unique_tracks=("track_id", "nunique"),
+        discovery_rate=("is_new", "mean"),
+        skip_rate=("skipped", "mean"),
+        shuffle_rate=("shuffle", "mean"),
+        album_run_rate=("on_album", "mean"),
+        start=("local_started_at", "min"),
     )
+    features["minutes"] /= 60_000
     by_artist = events.groupby(["session_id", "artist_name"]).size()
     share = by_artist / by_artist.groupby("session_id").transform("sum")
-    features["entropy"] = (-share * np.log2(share)).groupby("session_id").sum()
-    features["repeat"] = 1 - features.tracks / features.plays
-    angle = 2 * np.pi * (features.start.dt.hour + features.start.dt.minute / 60) / 24
-    features["hour_sin"], features["hour_cos"] = np.sin(angle), np.cos(angle)
-    features["weekend"] = features.start.dt.weekday >= 5
+    features["artist_entropy"] = (-share * np.log2(share)).groupby("session_id").sum().round(9)
+    features["repeat_rate"] = 1 - features.unique_tracks / features.plays
+    start = features.start.dt
+    features["start_hour"] = start.hour + start.minute / 60 + start.second / 3600
+    angle = 2 * np.pi * features.start_hour / 24
+    features["start_hour_sin"], features["start_hour_cos"] = np.sin(angle).round(9), np.cos(angle).round(9)
+    features["is_weekend"] = (start.weekday >= 5).astype(int)
     return features
 
 
-def cluster(features: pd.DataFrame) -> object:
-    """KMeans with k by silhouette and stability, on as many sessions and with as many repetitions as ours."""
+def cluster(features: pd.DataFrame) -> np.ndarray:
+    """Each session's persona, by a model of a sample of them."""
+    from ml.centroids import FEATURES, MIN_CLUSTER_SESSIONS, transform
+    from ml.clustering import SessionClusterer
+    from ml.session_clusters import MIN_CLUSTER_SHARE, SAMPLE_SIZE, SETTLING_DAYS
+
+    days = (features.start.dt.normalize() - features.start.min().normalize()).dt.days
+    known = features.assign(discovery_rate=features.discovery_rate.where(days >= SETTLING_DAYS))
+    X = transform(known[list(FEATURES)].to_numpy(dtype=float))
+    digests = [hashlib.md5(str(session).encode()).hexdigest() for session in features.index]
+    sample = sorted(range(len(digests)), key=digests.__getitem__)[:SAMPLE_SIZE]
+    smallest = max(MIN_CLUSTER_SESSIONS, int(MIN_CLUSTER_SHARE * len(sample)))
+    return SessionClusterer(min_cluster_size=smallest).fit(X[sample]).predict(X) + 1
+
+
+def artist_pairs(events: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:
     import numpy as np
-    from sklearn.cluster import KMeans
-    from sklearn.metrics import adjusted_rand_score, silhouette_score
-    from sklearn.preprocessing import RobustScaler
 
-    from ml import clustering, session_clusters
-
-    X = RobustScaler(quantile_range=(2, 98)).fit_transform(features.drop(columns="start").astype(float))
-    random = np.random.RandomState(0)
-    sample = X[random.permutation(len(X))[: clustering.CHOICE_SIZE]]
-    best = (-1.0, 2)
-    for k in range(2, clustering.MAX_CLUSTERS + 1):
-        labels = KMeans(k, n_init=clustering.INITS, random_state=0).fit_predict(sample)
-        agreements = []
-        for _ in range(clustering.SPLITS):
-            halves = np.array_split(random.permutation(len(sample)), 2)
-            model = KMeans(k, n_init=clustering.INITS, random_state=0)
-            agreements.append(adjusted_rand_score(*(model.fit(sample[half]).predict(sample) for half in halves)))
-        size = clustering.SILHOUETTE_SIZE
-        best = max(best, (silhouette_score(sample[:size], labels[:size]) * np.mean(agreements) ** 2, k))
-    training = X[random.permutation(len(X))[: session_clusters.SAMPLE_SIZE]]
-    return KMeans(best[1], n_init=clustering.INITS, random_state=0).fit(training).predict(X)
-
-
-def artist_pairs(events: pd.DataFrame, features: pd.DataFrame) -> pd.Series:
-    import numpy as np
+    from ml.cooccurrence import MIN_SCORE, MIN_SESSIONS, pair_scores, session_weight
 
     heard = events[["session_id", "artist_name"]].drop_duplicates()
-    age = (features.start.max() - features.start).dt.days
-    heard["weight"] = heard.session_id.map(0.5 ** (age / 365))
-    total = heard.groupby("artist_name").weight.sum()
-    pairs = heard.merge(heard[["session_id", "artist_name"]], on="session_id", suffixes=("", "_other"))
-    pairs = pairs[pairs.artist_name != pairs.artist_name_other]
-    together = pairs.groupby(["artist_name", "artist_name_other"]).weight.agg(["sum", "size"])
-    together = together[together["size"] >= 2].reset_index()
-    scale = np.sqrt(together.artist_name.map(total) * together.artist_name_other.map(total))
-    return together["sum"] / scale * together["size"] / (together["size"] + 5)
+    day = (features.start.dt.normalize() - np.datetime64("1970-01-01")).dt.days
+    heard["session_weight"] = heard.session_id.map(session_weight(day))
+    total = heard.groupby("artist_name").session_weight.sum()
+    others = (heard.session_id.map(features.unique_artists) - 1).clip(lower=1)
+    heard["weight"] = np.maximum(heard.session_weight // others, 1)
+    pairs = heard.merge(
+        heard[["session_id", "artist_name"]].add_prefix("other_"), left_on="session_id", right_on="other_session_id"
+    )
+    pairs = pairs[pairs.artist_name != pairs.other_artist_name]
+    pairs = pairs.groupby(["artist_name", "other_artist_name"]).weight.agg(["size", "sum"]).reset_index()
+    pairs.columns = ["artist_name", "other_artist_name", "sessions_together", "weight"]
+    pairs = pairs[pairs.sessions_together >= MIN_SESSIONS]
+    left, right = pairs.artist_name.map(total), pairs.other_artist_name.map(total)
+    pairs["score"] = pair_scores(pairs.weight, left, right, pairs.sessions_together)
+    return pairs[pairs.score >= MIN_SCORE]
 
 
-def playlists(events: pd.DataFrame, features: pd.DataFrame) -> list[pd.Series]:
-    import numpy as np
+def playlist_tracks(events: pd.DataFrame, features: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
+    import pandas as pd
 
-    age = (events.started_at.max() - events.started_at).dt.days + 1
-    activation = np.log((1 / age).groupby(events.track_id).sum())
-    persona = events.session_id.map(features.persona)
-    inside = events.groupby(["track_id", persona]).size().unstack(fill_value=0)
-    fit = np.log((inside.T / inside.sum(axis=1)).T + 0.01)
-    return [(activation + fit[each]).nlargest(30) for each in fit]
+    from ml.personas import choose_names, describe
+    from ml.playlists import TRACK_COLUMNS, Library, TrackDays, playlists_from
+
+    today = features.start.max().normalize()
+    days = events.groupby(["track_id", "day"]).agg(plays=("skipped", "size"), skips=("skipped", "sum")).reset_index()
+    days["days_ago"] = (today - days.day).dt.days
+    by_track = events.groupby("track_id")
+    tracks = by_track.agg(
+        track_name=("track_name", "first"),
+        artist_name=("artist_name", "first"),
+        album_name=("album_name", "first"),
+        plays=("skipped", "size"),
+        skips=("skipped", "sum"),
+        first_day=("day", "min"),
+        last_day=("day", "max"),
+        ms_played=("ms_played", "sum"),
+    )
+    tracks["duration_ms"] = tracks.ms_played // tracks.plays
+    tracks["first_day"], tracks["last_day"] = tracks.first_day.dt.date, tracks.last_day.dt.date
+    for recent in (7, 28):
+        tracks[f"plays_{recent}d"] = days[days.days_ago < recent].groupby("track_id").plays.sum()
+    tracks = tracks.fillna({"plays_7d": 0, "plays_28d": 0}).astype({"plays_7d": int, "plays_28d": int})
+
+    persona = events.session_id.map(features.persona_id)
+    persona_plays = events.groupby(["track_id", persona.rename("persona_id")]).size().reset_index()
+    neighbours = pairs.groupby("artist_name")[["other_artist_name", "score", "sessions_together"]].agg(list)
+    library = Library(
+        list(tracks.reset_index().itertuples(index=False, name="Track")),
+        [],
+        TrackDays(
+            tracks.index.get_indexer(days.track_id), *(days[name].to_numpy() for name in ("days_ago", "plays", "skips"))
+        ),
+        [persona_plays[column].tolist() for column in persona_plays],
+        [neighbours.index.tolist(), *(neighbours[column].tolist() for column in neighbours)],
+        today.date(),
+    )
+    profiles = {persona_id: persona_profile(sessions) for persona_id, sessions in features.groupby("persona_id")}
+    names = choose_names(profiles, persona_profile(features), {})
+    personas = [(persona_id, names[persona_id][0], describe(profile)) for persona_id, profile in profiles.items()]
+    _, rows = playlists_from(library, "heavy", personas, dict.fromkeys(profiles, ()))
+    return pd.DataFrame(rows, columns=list(TRACK_COLUMNS))
+
+
+def persona_profile(sessions: pd.DataFrame) -> dict[str, float]:
+    """What its name and description look at, as persona_profiles.sql has it."""
+    hour = sessions.start_hour
+    spans = {"morning": (5, 10), "midday": (10, 14), "afternoon": (14, 18), "evening": (18, 22)}
+    rates = {"discovery": "discovery_rate", "skip": "skip_rate", "shuffle": "shuffle_rate", "repeat": "repeat_rate",
+             "album": "album_run_rate", "weekend": "is_weekend"}  # fmt: skip
+    return {
+        **{name: sessions[name].quantile(0.5, interpolation="lower") for name in ("minutes", "unique_artists")},
+        **{name: sessions[column].mean() for name, column in rates.items()},
+        **{name: hour.between(start, end, inclusive="left").mean() for name, (start, end) in spans.items()},
+        "night": ((hour >= 22) | (hour < 5)).mean(),
+    }
