@@ -14,12 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import chain
 
 import numpy as np
 import psycopg
 from scipy import sparse
 
-from ml.tables import Work, fetch, mark_days, replace_rows, statement, take_work
+from ml.tables import Work, columns, fetch, mark_days, no_cycles, replace_rows, statement, take_work
 
 SHRINKAGE = 5.0
 MIN_SESSIONS = 2
@@ -84,16 +85,18 @@ def artist_cooccurrence(connection: psycopg.Connection, *, as_of: datetime) -> d
     return summary
 
 
+@no_cycles()
 def update_pairs(connection: psycopg.Connection, work: Work, changed: list[str]) -> dict[str, int]:
     """Rewrite the pairs that have one of the changed artists on either side."""
     user_id = work.user_id
-    rows = connection.execute(statement("sessions_of_artists"), {"user_id": user_id, "artists": changed}).fetchall()
-    names = sorted({name for _, _, artists in rows for name in artists} | set(changed))
+    of_artists = connection.execute(statement("sessions_of_artists"), {"user_id": user_id, "artists": changed})
+    session_weights, artists_heard = columns(of_artists)
+    names = sorted(set(changed).union(*artists_heard))
     code = {name: i for i, name in enumerate(names)}
-    sizes = [len(artists) for _, _, artists in rows]
-    sessions = np.repeat(np.arange(len(rows)), sizes)
-    artists = np.array([code[name] for _, _, artists in rows for name in artists], dtype=np.int64)
-    weights = np.repeat(np.array([weight for _, weight, _ in rows], dtype=float), sizes)
+    sizes = [len(heard) for heard in artists_heard]
+    sessions = np.repeat(np.arange(len(sizes)), sizes)
+    artists = np.fromiter((code[name] for name in chain.from_iterable(artists_heard)), dtype=np.int64)
+    weights = np.repeat(np.array(session_weights, dtype=float), sizes)
     left, right, together, weight = cooccurrence(sessions, artists, weights)
     # All sessions of the changed artists are here; of the others, only those with a changed one.
     total = np.bincount(artists, weights=weights, minlength=len(names))

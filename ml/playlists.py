@@ -22,7 +22,7 @@ from psycopg.rows import RowFactory, namedtuple_row, tuple_row
 from scipy import sparse
 
 from ml.recommender import DIGITS, PARTS, Listening, TrackScorer, age_bin
-from ml.tables import Work, columns, replace_rows, statement, take_work
+from ml.tables import Work, columns, no_cycles, replace_rows, statement, take_work
 
 LENGTH = 30
 KINDS = {"familiar": 14, "rediscovered": 10, "new": 6}
@@ -283,6 +283,7 @@ def load_library(connection: psycopg.Connection, work: Work) -> Library:
         )
 
 
+@no_cycles()
 def build_playlists(connection: psycopg.Connection, work: Work) -> tuple[list[tuple], list[tuple]]:
     """Rows of `playlists` and `playlist_tracks`."""
     personas = connection.execute(

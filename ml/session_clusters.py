@@ -16,7 +16,7 @@ import psycopg
 from psycopg.types.json import Json
 
 from ml.centroids import FEATURES, MIN_CLUSTER_SESSIONS, Centroids, transform
-from ml.tables import Work, mark_days, replace_rows, statement, take_work
+from ml.tables import Work, mark_days, no_cycles, replace_rows, statement, take_work
 
 SETTLING_DAYS = 90
 SAMPLE_SIZE = 4000
@@ -178,6 +178,7 @@ def fit_model(connection: psycopg.Connection, work: Work, old: Model | None, rea
     return Model(version, clusterer.centroids_, persona_ids, sessions, clusterer.training_distance_)
 
 
+@no_cycles()
 def assign(connection: psycopg.Connection, work: Work, model: Model, *, everything: bool) -> dict[str, int]:
     """Write the cluster and persona of each session of the marked days, or of all."""
     parameters = {

@@ -2,17 +2,9 @@
 -- the sessions that changed, and their days: what a session says about any of its pairs depends on how many artists it has.
 -- A session's weight doubles every 365 days since 2010-01-01: old sessions lose weight against new ones without any stored
 -- number having to change as time passes. Whole numbers, so that sums are exact in whatever order they are taken.
-create temp table added_artists on commit drop as
-select *
-from new_artists n
-where not exists (
-    select from staging.session_artists a
-    where a.user_id = n.user_id and a.session_id = n.session_id
-        and (a.local_date, a.artists) is not distinct from (n.local_date, n.artists)
-);
-
-create temp table changed_artists on commit drop as
-select user_id, local_date, artists from added_artists;
+create temp table changed_artists (
+    user_id text not null, local_date date not null, artists text[] not null
+) on commit drop;
 
 with
 gone as (
@@ -23,19 +15,28 @@ gone as (
             select from new_artists n where n.user_id = a.user_id and n.session_id = a.session_id
         )
     returning a.user_id, a.local_date, a.artists
-),
+)
+insert into changed_artists select * from gone;
+
+-- What is left of new_artists is to be written.
+delete from new_artists n
+using staging.session_artists a
+where a.user_id = n.user_id and a.session_id = n.session_id
+    and (a.local_date, a.artists) is not distinct from (n.local_date, n.artists);
+
+with
 outdated as (
     delete from staging.session_artists a
-    using added_artists n
+    using new_artists n
     where n.user_id = a.user_id and n.session_id = a.session_id
     returning a.user_id, a.local_date, a.artists
 )
 insert into changed_artists
-select * from gone
+select * from outdated
 union all
-select * from outdated;
+select user_id, local_date, artists from new_artists;
 
-select staging.begin_fill('session_artists', (select count(*) from added_artists));
+select staging.begin_fill('session_artists', (select count(*) from new_artists));
 
 insert into staging.session_artists (user_id, session_id, local_date, weight, artists)
 select
@@ -44,11 +45,11 @@ select
     local_date,
     greatest(round(16 * power(2, (local_date - date '2010-01-01') / 365::double precision)), 1),
     artists
-from added_artists;
+from new_artists;
 
 select staging.end_fill('session_artists');
 
-select staging.refresh_statistics('session_artists', (select count(*) from added_artists));
+select staging.refresh_statistics('session_artists', (select count(*) from new_artists));
 
 insert into pending_artists (user_id, artist_name)
 select distinct user_id, unnest(artists) from changed_artists

@@ -1,19 +1,8 @@
 -- staging.session_features from new_features: writes what differs, removes rows of sessions that are gone, marks
 -- session_clusters.
-create temp table added_features on commit drop as
-select n.*
-from new_features n
-where not exists (
-    select from staging.session_features f
-    where f.user_id = n.user_id and f.session_id = n.session_id
-        and f.* is not distinct from n.*
-);
-
 create temp table changed_days (
     user_id text not null, local_date date not null, written bigint not null, removed bigint not null
 ) on commit drop;
-
-insert into changed_days select user_id, local_date, count(*), 0 from added_features group by user_id, local_date;
 
 with
 gone as (
@@ -24,25 +13,34 @@ gone as (
             select from new_features n where n.user_id = f.user_id and n.session_id = f.session_id
         )
     returning f.user_id, f.local_date
-),
+)
+insert into changed_days
+select user_id, local_date, 0, count(*) from gone group by user_id, local_date;
+
+-- What is left of new_features is to be written.
+delete from new_features n
+using staging.session_features f
+where f.user_id = n.user_id and f.session_id = n.session_id and f.* is not distinct from n.*;
+
+with
 outdated as (
     delete from staging.session_features f
-    using added_features n
+    using new_features n
     where n.user_id = f.user_id and n.session_id = f.session_id
     returning f.user_id, f.local_date
 )
 insert into changed_days
-select user_id, local_date, 0, count(*)
-from (select * from gone union all select * from outdated) removed
-group by user_id, local_date;
+select user_id, local_date, 0, count(*) from outdated group by user_id, local_date;
 
-select staging.begin_fill('session_features', (select count(*) from added_features));
+insert into changed_days select user_id, local_date, count(*), 0 from new_features group by user_id, local_date;
 
-insert into staging.session_features select * from added_features;
+select staging.begin_fill('session_features', (select count(*) from new_features));
+
+insert into staging.session_features select * from new_features;
 
 select staging.end_fill('session_features');
 
-select staging.refresh_statistics('session_features', (select count(*) from added_features));
+select staging.refresh_statistics('session_features', (select count(*) from new_features));
 
 insert into pending_days (step, user_id, day)
 select distinct 'session_clusters', user_id, local_date from changed_days

@@ -1,5 +1,5 @@
 -- Every session in which one of the given artists was heard, with all its artists.
-select session_id, weight, artists
+select weight, artists
 from staging.session_artists
 where user_id = %(user_id)s and exists (select from unnest(artists) name where name = any(%(artists)s))
 order by session_id
