@@ -124,7 +124,11 @@ def replace_rows(
         cursor.execute(
             sql.SQL("create temp table {} (like {} including defaults) on commit drop").format(incoming, target)
         )
-        with cursor.copy(sql.SQL("copy {} ({}) from stdin").format(incoming, names("", columns))) as copy:
+        copy_rows = sql.SQL("copy {} ({}) from stdin (format binary)").format(incoming, names("", columns))
+        cursor.execute(sql.SQL("select {} from {} limit 0").format(names("", columns), incoming))
+        types = [column.type_code for column in cursor.description or ()]
+        with cursor.copy(copy_rows) as copy:
+            copy.set_types(types)
             for row in rows:
                 copy.write_row(row)
         cursor.execute(sql.SQL("analyze {}").format(incoming))
