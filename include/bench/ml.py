@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psycopg
@@ -68,21 +69,8 @@ MARK_DAYS = """
 @benchmark
 def ml_layer() -> list[Figure]:
     """Features to playlists: the plain script's time over ours, and our process's peak memory, imports included."""
-    from include.sql.analytics import run_step
-
     with listening_database() as socket_dir:
-        conninfo = postgres.conninfo(socket_dir, postgres.LISTENING_DATABASE, "listening_writer")
-        with psycopg.connect(conninfo, autocommit=True) as writer:
-            writer.execute(INSERT_EVENTS, {"sessions": SESSIONS, "plays": PLAYS_PER_SESSION})
-            writer.execute(MARK_DAYS)
-            writer.execute("analyze staging.listening_events")
-            for step in ("sessions", "artist_stats", "track_stats"):
-                run_step(writer, step, as_of=AS_OF.isoformat())
-            [(sessions,)] = writer.execute("select count(*) from staging.listening_sessions")
-            assert sessions == SESSIONS
-        owner = postgres.conninfo(socket_dir, postgres.LISTENING_DATABASE, "listening_owner")
-        with psycopg.connect(owner, autocommit=True) as connection:
-            connection.execute("vacuum analyze")
+        conninfo = fill(socket_dir, SESSIONS)
         plain, plain_mb, expected = measured(plain_script, conninfo)
         ours, ours_mb, _ = measured(our_steps, conninfo)
         with psycopg.connect(conninfo) as connection:
@@ -94,6 +82,25 @@ def ml_layer() -> list[Figure]:
         at_most("ml_peak_mb", ours_mb, "MB", 500),
         Figure("ml_plain_peak_mb", plain_mb, "MB", "", True),
     ]
+
+
+def fill(socket_dir: Path, sessions: int) -> str:
+    """The listener's plays, and staging's analytics tables of them; returns the address for whoever writes models."""
+    from include.sql.analytics import run_step
+
+    conninfo = postgres.conninfo(socket_dir, postgres.LISTENING_DATABASE, "listening_writer")
+    with psycopg.connect(conninfo, autocommit=True) as writer:
+        writer.execute(INSERT_EVENTS, {"sessions": sessions, "plays": PLAYS_PER_SESSION})
+        writer.execute(MARK_DAYS)
+        writer.execute("analyze staging.listening_events")
+        for step in ("sessions", "artist_stats", "track_stats"):
+            run_step(writer, step, as_of=AS_OF.isoformat())
+        [(built,)] = writer.execute("select count(*) from staging.listening_sessions")
+        assert built == sessions
+    owner = postgres.conninfo(socket_dir, postgres.LISTENING_DATABASE, "listening_owner")
+    with psycopg.connect(owner, autocommit=True) as connection:
+        connection.execute("vacuum analyze")
+    return conninfo
 
 
 class Results(NamedTuple):
