@@ -1,4 +1,4 @@
-"""The whole layer against the plain script of `make bench ARGS=ml_layer`, which works everything out anew with pandas."""
+"""The layer against the plain script of `make bench ARGS=ml_layer`, which works everything out anew with pandas."""
 
 import psycopg
 
