@@ -120,9 +120,10 @@ class Library:
         self.personas = sorted(set(persona_ids))
         self.persona_code = {persona: i for i, persona in enumerate(self.personas)}
         by_persona = np.zeros((len(self.rows), max(len(self.personas), 1)))
-        by_persona[
-            [code[track] for track in played_tracks], [self.persona_code[persona] for persona in persona_ids]
-        ] = persona_counts
+        for track, persona, plays in zip(played_tracks, persona_ids, persona_counts, strict=True):
+            # Another run may have added plays whose tracks have not been counted yet.
+            if track in code:
+                by_persona[code[track], self.persona_code[persona]] = plays
 
         bins = age_bin(days.days_ago)
         shape = (len(self.rows), bins.max(initial=0) + 1)

@@ -25,8 +25,8 @@ select
         from staging.track_totals t
         where t.user_id = s.user_id and t.first_played_at between s.started_at and s.ended_at
     )::double precision / s.plays as discovery_rate,
-    round(p.skips::numeric / nullif(p.measured, 0), 9) as skip_rate,
-    round(p.shuffled::numeric / nullif(p.shuffle_known, 0), 9) as shuffle_rate,
+    round(p.skips / nullif(p.measured, 0), 9) as skip_rate,
+    round(p.shuffled / nullif(p.shuffle_known, 0), 9) as shuffle_rate,
     p.album_runs::double precision / s.plays as album_run_rate,
     round(h.start_hour, 6) as start_hour,
     round(sin(2 * pi() * h.start_hour / 24) * 1e9) / 1e9 + 0 as start_hour_sin,

@@ -1,6 +1,7 @@
 """Choosing and ordering tracks, on candidates without a database."""
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import date
 from typing import NamedTuple
 
@@ -94,11 +95,13 @@ def test_a_slightly_better_track_does_not_push_out_one_of_yesterday():
     assert set(today) == set(yesterday)
 
 
-def library_of(candidates: list[Candidate], pairs: list[tuple[str, str]]) -> Library:
+def library_of(
+    candidates: list[Candidate], pairs: list[tuple[str, str]], persona_plays: Sequence[Sequence] = ((),) * 3
+) -> Library:
     tracks = [c.track for c in sorted(candidates, key=lambda c: c.track_id)]
     neighbours = [(artist, [other], [0.5], [9]) for pair in pairs for artist, other in (pair, pair[::-1])]
     days = TrackDays(np.arange(len(tracks)), *np.array([[31, 5, 0]] * len(tracks), dtype=int).reshape(-1, 3).T)
-    return Library(tracks, [], days, [()] * 3, list(zip(*neighbours, strict=True)) or [()] * 4, date(2025, 6, 1))
+    return Library(tracks, [], days, persona_plays, list(zip(*neighbours, strict=True)) or [()] * 4, date(2025, 6, 1))
 
 
 def score_of(rows) -> np.ndarray:
@@ -130,3 +133,9 @@ def test_an_age_falls_into_a_bin_of_about_its_age(age):
     ages = bin_ages(80)
     assert np.all(np.diff(ages) > 0)
     assert 0.8 < ages[age_bin(np.array([age]))[0]] / (age + 1) < 1.25
+
+
+def test_plays_of_a_track_that_is_not_counted_yet_wait_for_the_next_run():
+    candidates = candidates_of([("familiar", artist, artist, -float(artist)) for artist in range(2)])
+    library = library_of(candidates, [], [("t000", "t009", "t001"), (1, 1, 2), (4, 7, 1)])
+    assert library.listening.persona_plays.tolist() == [[4, 0], [0, 1]]
