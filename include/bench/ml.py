@@ -225,7 +225,7 @@ def session_features(events: pd.DataFrame) -> pd.DataFrame:
     features["start_hour"] = start.hour + start.minute / 60 + start.second / 3600
     angle = 2 * np.pi * features.start_hour / 24
     features["start_hour_sin"], features["start_hour_cos"] = np.sin(angle).round(9), np.cos(angle).round(9)
-    features["is_weekend"] = (start.weekday >= 5).astype(int)
+    features["is_weekend"] = (start.day_of_week >= 5).astype(int)
     return features
 
 
