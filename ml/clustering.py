@@ -28,8 +28,8 @@ MAX_CLUSTERS = 8
 # stability, each over its tolerance, add up to at most 1.
 SILHOUETTE_TOLERANCE = 0.2
 STABILITY_TOLERANCE = 0.03
-# The k of the model before may fall short by more.
-KEEP_SHORTFALL = 2.0
+# The k of the model before may fall short by more, for when a persona goes, its sessions lose their name.
+KEEP_SHORTFALL = 3.0
 MIN_SILHOUETTE = 0.1
 MIN_STABILITY = 0.6
 

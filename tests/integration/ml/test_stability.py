@@ -48,4 +48,4 @@ def test_sessions_keep_their_persona_and_names_change_only_with_a_reason(connect
     [(models,)] = connection.execute("select count(*) from staging.clustering_models").fetchall()
     print(f"seed {seed}: {kept} of {compared} kept ({kept / compared:.4f}), worst day {worst:.4f}, {models} models")
     assert models > 1
-    assert kept / compared >= 0.98
+    assert worst >= 0.98
