@@ -2,8 +2,6 @@
 -- session_features, and new_artists. Plays are read day by day, in the order of their index, so that no sort is larger
 -- than a day. Whole numbers and numerics have exact sums, so that no order decides a last digit; round(x * 1e9) / 1e9 is
 -- the double next to x rounded, as a numeric would give it, for a fifth of the time (+ 0: not -0).
-set local enable_memoize = off;  -- no two sessions hear the same
-
 create temp table new_features (like staging.session_features, artists text[] not null) on commit drop;
 
 insert into new_features

@@ -30,9 +30,9 @@ outdated as (
     returning f.user_id, f.local_date
 )
 insert into changed_days
-select user_id, local_date, 0, count(*) from outdated group by user_id, local_date;
-
-insert into changed_days select user_id, local_date, count(*), 0 from new_features group by user_id, local_date;
+select user_id, local_date, 0, count(*) from outdated group by user_id, local_date
+union all
+select user_id, local_date, count(*), 0 from new_features group by user_id, local_date;
 
 select staging.begin_fill('session_features', (select count(*) from new_features));
 
