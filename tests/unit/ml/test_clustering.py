@@ -97,5 +97,10 @@ def test_k_is_chosen_among_the_accepted():
     assert choose_k(candidates, previous_k=2)["k"] == 2
     assert choose_k(candidates, previous_k=5)["k"] == 5
     assert choose_k(candidates, previous_k=6)["k"] == 3
+    # What there was stays for longer: a listener's six personas became four here, for two splits that found one less.
+    grown = [candidate(4, 0.4715, 0.9918), candidate(3, 0.4813, 1.0), candidate(6, 0.4503, 0.9404)]
+    assert choose_k(grown)["k"] == 4
+    assert choose_k(grown, previous_k=6)["k"] == 6
+    assert choose_k([*grown, candidate(7, 0.4085, 0.8563)], previous_k=7)["k"] == 4
     assert choose_k([candidate(2, 0.5, 0.9), candidate(3, 0.3, 1.0)])["k"] == 3
     assert choose_k(candidates[4:]) is None
