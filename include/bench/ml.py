@@ -133,26 +133,25 @@ def assert_same(connection: psycopg.Connection, expected: Results) -> None:
     import pandas as pd
     from pandas.testing import assert_frame_equal
 
-    def stored(query: str) -> pd.DataFrame:
-        cursor = connection.execute(query)
-        assert cursor.description
-        return pd.DataFrame(cursor.fetchall(), columns=[column.name for column in cursor.description])
-
-    features = stored(
+    features = (
         "select f.*, c.persona_id from staging.session_features f join staging.session_clusters c"
-        " using (user_id, session_id) order by session_id"
+        " using (user_id, session_id)"
     )
-    pairs = stored("select * from staging.artist_cooccurrence")
-    tracks = stored("select * from staging.playlist_tracks order by playlist_id, position")
-    order = ["artist_name", "other_artist_name"]
-    for frame, plain in (
-        (features, expected.features),
-        (pairs.sort_values(order), expected.pairs.sort_values(order)),
-        (tracks, expected.playlist_tracks.sort_values(["playlist_id", "position"])),
+    for rows, plain, key in (
+        (features, expected.features, ["session_id"]),
+        ("table staging.artist_cooccurrence", expected.pairs, ["artist_name", "other_artist_name"]),
+        ("table staging.playlist_tracks", expected.playlist_tracks, ["playlist_id", "position"]),
     ):
-        plain = plain.reset_index(drop=True)
-        frame = frame[plain.columns].reset_index(drop=True)
-        assert_frame_equal(frame, plain, check_dtype=False, rtol=0, atol=1e-5)
+        cursor = connection.execute(rows)
+        assert cursor.description
+        stored = pd.DataFrame(cursor.fetchall(), columns=[column.name for column in cursor.description])
+        assert_frame_equal(
+            stored[plain.columns].sort_values(key, ignore_index=True),
+            plain.sort_values(key, ignore_index=True),
+            check_dtype=False,
+            rtol=0,
+            atol=1e-5,
+        )
 
 
 def our_steps(conninfo: str) -> None:
