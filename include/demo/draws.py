@@ -50,8 +50,8 @@ class Draws:
         return median * math.exp(self.normal(0.0, sigma))
 
     def power_law_lag(self, n: int) -> int:
-        """How far back to reach among n things: 1 is the latest, probability falls as 1 / lag."""
-        return min(n, int(math.exp(self.random() * math.log(n + 1))))
+        """How far back to reach among n things: 1 is the latest, probability falls a little faster than 1 / lag."""
+        return min(n, int(math.exp(self.random() ** 1.25 * math.log(n + 1))))
 
     def pick(self, things: Sequence[T]) -> T:
         return things[int(self.random() * len(things))]

@@ -39,7 +39,7 @@ ADA = Listener(
     ),
     seed=11,
     circles=22,
-    busyness=1.15,
+    busyness=1.35,
     local_files=True,
 )
 
@@ -68,8 +68,9 @@ CARL = Listener(
     time_zone="Australia/Sydney",
     country="AU",
     born=date(2023, 10, 16),
-    habits=_habits("morning commute", "focus at work", "evening album", "falling asleep"),
+    habits=_habits("lunch break", "focus at work", "evening album", "falling asleep"),
     seed=37,
+    busyness=1.2,
     local_files=True,
 )
 
@@ -118,17 +119,20 @@ def invent_listener(
     A busyness of 1 gives about 40 to 90 plays a day; plays grow about linearly with it.
     """
     draws = Draws("invented listener", seed)
-    families = draws.shuffled(_FAMILIES)[: 4 + draws.below(3)]
+    families = [*_FAMILIES[:2], *draws.shuffled(_FAMILIES[2:])[: 2 + draws.below(3)]]
     habits = []
     for family in families:
         habit = HABITS[draws.pick(family)]
+        often = draws.lognormal(1.0, 0.15)
         habits.append(
             replace(
                 habit,
+                per_weekday=habit.per_weekday * often,
+                per_weekend_day=habit.per_weekend_day * often,
                 hour=habit.hour + draws.between(-0.7, 0.7),
                 minutes=habit.minutes * draws.between(0.85, 1.2),
-                discover=habit.discover * draws.between(0.85, 1.15),
-                skip=habit.skip * draws.between(0.85, 1.15),
+                discover=habit.discover * draws.between(0.75, 1.2),
+                skip=habit.skip * draws.between(0.7, 1.4),
             )
         )
     return Listener(
