@@ -169,7 +169,8 @@ def _artist_name(draws: Draws, scene: Scene, taken: set[str]) -> str:
 
 
 def _fill(draws: Draws, scene: Scene, forms: tuple[str, ...]) -> str:
-    noun, other = draws.shuffled(scene.nouns)[:2]
+    noun = draws.pick(scene.nouns)
+    other = draws.pick([another for another in scene.nouns if another != noun])
     nouns = noun[:-1] + "ies" if noun.endswith("y") and noun[-2] not in "aeiou" else noun + "s"
     if noun.endswith(("s", "x", "ch", "sh")):
         nouns = noun + "es"

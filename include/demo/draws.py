@@ -17,7 +17,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_BASE62 = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_TO_BASE62 = bytes(_BASE62[byte % 62] for byte in range(256))
 
 
 class Draws:
@@ -78,9 +79,4 @@ def hashed(*key: object) -> int:
 
 def base62(*key: object) -> str:
     """A Spotify-like id, 22 characters of base 62, fixed for a key."""
-    number = int.from_bytes(hashlib.blake2b("/".join(map(str, key)).encode(), digest_size=17).digest())
-    characters = []
-    for _ in range(22):
-        number, digit = divmod(number, 62)
-        characters.append(BASE62[digit])
-    return "".join(characters)
+    return hashlib.blake2b("/".join(map(str, key)).encode(), digest_size=22).digest().translate(_TO_BASE62).decode()

@@ -38,7 +38,7 @@ HABITS = {
               album=0.0, discover=0.12, skip=0.3, shuffle=0.7, repeat=0.1, stay=0.08, podcast=0.12, offline=0.1),
         Habit("evening commute", 0.86, 0.23, 17.5, 0.86, 24, 1.0, ("soul", "indie rock", "hip hop"), circles=3,
               album=0.0, discover=0.12, skip=0.3, shuffle=0.7, repeat=0.1, stay=0.08, podcast=0.1, offline=0.08),
-        Habit("focus at work", 1.35, 0.3, 13.3, 1.95, 48, 1.15, ("ambient", "neoclassical", "techno"), circles=4,
+        Habit("focus at work", 1.45, 0.3, 13.4, 1.75, 48, 1.15, ("ambient", "neoclassical", "techno"), circles=4,
               album=0.03, discover=0.1, skip=0.12, shuffle=0.4, repeat=0.25, stay=0.2, platform="macos"),
         Habit("workout", 0.57, 0.57, 17.2, 1.31, 33, 0.9, ("techno", "metal", "hip hop"), circles=2,
               album=0.0, discover=0.07, skip=0.26, shuffle=0.8, repeat=0.5, stay=0.2),

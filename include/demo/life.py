@@ -166,6 +166,7 @@ class Story:
         self.key = (self.life.seed, listener.user_id)
         self.next_day = listener.born
         self.circles = self._choose_circles()
+        self.circle_of = {circle.number: circle for circle in self.circles}
         self.by_habit = {
             habit.name: [circle for circle in self.circles if circle.artists[0].scene.name in habit.scenes]
             for habit in self.listener.habits
@@ -354,11 +355,10 @@ class Story:
         if last.reason_end != "trackdone" or draws.chance(0.35):
             return last
         played = int(last.ms_played * draws.between(0.02, 1.0))
-        return last._replace(
-            ended_ms=last.started_ms + played,
-            ms_played=played,
-            reason_end=draws.weighted(STOPPED, STOPPED_WEIGHTS),
-        )
+        ended = last.started_ms + played
+        if len(self.life.plays) > 1 and ended < self.life.plays[-2].ended_ms + 1100:
+            return last
+        return last._replace(ended_ms=ended, ms_played=played, reason_end=draws.weighted(STOPPED, STOPPED_WEIGHTS))
 
     # A track -------------------------------------------------------------------------------------------------------
 
@@ -382,13 +382,13 @@ class Story:
             track = self._new_track(draws, circle, previous.artist if same_artist and previous else None)
             if track is not None:
                 return track, []
-        hot = [o for o in self.obsessions if o.circle == circle.number]
+        hot = [o for o in self.obsessions if o.circle == circle.number] if self.obsessions else None
         if hot:
             obsession = draws.pick(hot)
             if obsession.track.recording not in in_session and draws.chance(0.5 * obsession.heat(day)):
                 return obsession.track, []
         if previous is not None and draws.chance(habit.stay):
-            mine = [t for t in circle.history[-300:] if t.artist is previous.artist and t.recording not in in_session]
+            mine = [t for t in circle.history[-120:] if t.artist is previous.artist and t.recording not in in_session]
             if mine:
                 return draws.pick(mine), []
         for _ in range(6):
@@ -469,7 +469,7 @@ class Story:
         return int(draws.between(1050, 2600))
 
     def _remember(self, draws: Draws, track: Track, played: int, skipped: bool, day: int) -> None:
-        circle = next((c for c in self.circles if c.number == track.artist.circle), None)
+        circle = self.circle_of.get(track.artist.circle)
         new = track.recording not in self.heard
         self.heard.add(track.recording)
         if circle is None:

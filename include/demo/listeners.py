@@ -39,7 +39,7 @@ ADA = Listener(
     ),
     seed=11,
     circles=22,
-    busyness=1.35,
+    busyness=1.4,
     local_files=True,
 )
 
