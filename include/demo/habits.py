@@ -34,7 +34,7 @@ class Habit:
 HABITS = {
     habit.name: habit
     for habit in (
-        Habit("morning commute", 1.08, 0.45, 8.7, 0.9, 22, 1.0, ("indie rock", "synth pop", "hip hop"), circles=3,
+        Habit("morning commute", 1.15, 0.5, 8.8, 0.9, 22, 1.0, ("indie rock", "synth pop", "hip hop"), circles=3,
               album=0.0, discover=0.12, skip=0.3, shuffle=0.7, repeat=0.1, stay=0.08, podcast=0.12, offline=0.1),
         Habit("evening commute", 0.86, 0.23, 17.5, 0.86, 24, 1.0, ("soul", "indie rock", "hip hop"), circles=3,
               album=0.0, discover=0.12, skip=0.3, shuffle=0.7, repeat=0.1, stay=0.08, podcast=0.1, offline=0.08),
@@ -47,9 +47,9 @@ HABITS = {
         Habit("evening album", 0.75, 0.69, 19.1, 1.09, 33, 1.0, ("jazz", "folk", "dream pop"), circles=2,
               album=0.55, discover=0.22, skip=0.1, shuffle=0.1, repeat=0.05, stay=0.4, platform="cast"),
         Habit("late-night deep dive", 0.57, 0.69, 21.6, 0.95, 35, 1.1, ("dream pop", "ambient", "jazz"), circles=3,
-              album=0.08, discover=0.3, skip=0.2, shuffle=0.25, repeat=0.1, stay=0.3, audiobook=0.04, platform="web"),
+              album=0.08, discover=0.26, skip=0.2, shuffle=0.25, repeat=0.1, stay=0.3, audiobook=0.04, platform="web"),
         Habit("weekend explorer", 0.29, 1.26, 13.2, 1.74, 37, 1.1, ("folk", "soul", "house", "indie rock"), circles=5,
-              album=0.03, discover=0.36, skip=0.3, shuffle=0.3, repeat=0.05, stay=0.12, podcast=0.04, platform="macos"),
+              album=0.03, discover=0.3, skip=0.3, shuffle=0.3, repeat=0.05, stay=0.12, podcast=0.04, platform="macos"),
         Habit("party shuffle", 0.17, 0.57, 19.6, 1.15, 61, 1.0, ("house", "synth pop", "hip hop"), circles=5,
               album=0.0, discover=0.12, skip=0.34, shuffle=0.9, repeat=0.15, stay=0.06, platform="cast"),
         Habit("sunday cooking", 0.4, 1.03, 17.6, 1.15, 37, 0.9, ("soul", "jazz", "house"), circles=3,

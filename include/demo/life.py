@@ -30,6 +30,7 @@ MINUTE_MS = 60_000
 LONGEST_MINUTES = 420
 LONGEST_PAUSE_MS = 24 * MINUTE_MS
 ONE_SONG = 0.14  # sessions that are over after one
+OTHER_SCENES = 0.15  # how much a session type favours circles that are not of its scenes
 AGAIN = 0.03  # probability that a track is played once more at once
 FONDNESS = 0.95  # how likely a track heard for the first time may come again by choice, if by a favourite artist
 FAMOUS = 10  # of a circle's artists: every listener has favourites of their own among them
@@ -167,10 +168,6 @@ class Story:
         self.next_day = listener.born
         self.circles = self._choose_circles()
         self.circle_of = {circle.number: circle for circle in self.circles}
-        self.by_habit = {
-            habit.name: [circle for circle in self.circles if circle.artists[0].scene.name in habit.scenes]
-            for habit in self.listener.habits
-        }
         self.lean = self._habit_leanings()
         self.heard: set[int] = set()  # recordings
         self.played_until = 0
@@ -209,10 +206,14 @@ class Story:
         return circles
 
     def _habit_leanings(self) -> dict[str, list[float]]:
-        """How much each habit favours each of its circles: the same circle means more in one kind of session."""
+        """How much each habit favours each circle, most of all those of its scenes."""
         return {
-            name: [0.25 + Draws(*self.key, "leaning", name, circle.number).random() * 1.75 for circle in circles]
-            for name, circles in self.by_habit.items()
+            habit.name: [
+                (1.0 if circle.artists[0].scene.name in habit.scenes else OTHER_SCENES)
+                * Draws(*self.key, "leaning", habit.name, circle.number).between(0.25, 2.0)
+                for circle in self.circles
+            ]
+            for habit in self.listener.habits
         }
 
     def tell(self, until: datetime) -> None:
@@ -323,14 +324,13 @@ class Story:
         self.obsessions = [o for o in self.obsessions if day - o.since < o.days]
 
     def _session_circles(self, draws: Draws, habit: Habit, day: int) -> tuple[list[_Circle], list[float]] | None:
-        candidates = self.by_habit[habit.name]
-        weights = [c.interest(day) * lean for c, lean in zip(candidates, self.lean[habit.name], strict=True)]
+        weights = [c.interest(day) * lean for c, lean in zip(self.circles, self.lean[habit.name], strict=True)]
         chosen: list[_Circle] = []
         for _ in range(habit.circles):
             if sum(weights) <= 0:
                 break
-            circle = draws.weighted(candidates, weights)
-            weights[candidates.index(circle)] = 0.0
+            circle = draws.weighted(self.circles, weights)
+            weights[self.circles.index(circle)] = 0.0
             chosen.append(circle)
         if not chosen:
             return None

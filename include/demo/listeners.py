@@ -38,7 +38,7 @@ ADA = Listener(
         "morning commute", "focus at work", "workout", "evening album", "late-night deep dive", "party shuffle"
     ),
     seed=11,
-    circles=22,
+    circles=30,
     busyness=1.4,
     local_files=True,
 )
@@ -116,7 +116,7 @@ def invent_listener(
 ) -> Listener:
     """A listener with 4 to 6 habits of their own, shifted in hour, length and taste; the same for the same seed.
 
-    A busyness of 1 gives about 40 to 90 plays a day; plays grow about linearly with it.
+    A busyness of 1 gives about 25 to 70 plays a day; plays grow about linearly with it.
     """
     draws = Draws("invented listener", seed)
     families = [*_FAMILIES[:2], *draws.shuffled(_FAMILIES[2:])[: 2 + draws.below(3)]]
