@@ -153,10 +153,7 @@ measured as (
     select
         r.*,
         case when jsonb_typeof(r.ms) = 'number' then round(r.ms::numeric) end as ms_known,
-        -- account data, and exports of 2020, which have no column of URIs
-        r.source = 'account_history'
-            or r.source = 'extended_history' and r.track_id is null and r.item_type in ('track', 'local')
-                and not r.payload ? 'spotify_track_uri' as known_by_name,
+        known_by_name(r.source, r.payload) as known_by_name,
         nullif(r.payload ->> 'reason_end', '') as reason_end,
         r.payload ->> 'skipped' in ('true', '1', '1.0') as flag,
         case when r.rank = 1 and jsonb_typeof(r.payload -> 'offline_timestamp') = 'number' then
@@ -516,15 +513,15 @@ from (
         group by user_id, track_id
         having bool_or(skipped_is_estimated)
     ) i
-    left join lateral (
-        select e.ms_played as longest_ms
-        from staging.listening_events e
-        where e.user_id = i.user_id and e.track_id = i.track_id
-            and not exists (
-                select from ranges g where g.user_id = e.user_id and e.played_at >= g.low and e.played_at < g.high
-            )
-        order by e.ms_played desc limit 1
-    ) o on true
+    left join (
+        select c.user_id, c.track_id, max(e.ms_played) as longest_ms
+        from (select distinct user_id, track_id from new_events where skipped_is_estimated) c
+        join staging.listening_events e using (user_id, track_id)
+        where not exists (
+            select from ranges g where g.user_id = e.user_id and e.played_at >= g.low and e.played_at < g.high
+        )
+        group by c.user_id, c.track_id
+    ) o using (user_id, track_id)
     left join tracks t on t.track_id = i.track_id
 ) l
 where e.skipped_is_estimated and e.user_id = l.user_id and e.track_id = l.track_id;
@@ -587,6 +584,9 @@ select staging.end_fill('listening_events');
 
 insert into changed_tracks select distinct user_id, track_id from new_events;
 
+-- What follows reads the plays that were just added.
+select staging.refresh_statistics('listening_events', (select count(*) from new_events));
+
 -- Plays known by name elsewhere in the history whose name now means another track.
 with
 renamed as (
@@ -625,17 +625,21 @@ analyze changed_tracks;
 
 -- Plays elsewhere in the history whose track has another longest play now.
 with
+lengths as (
+    select c.user_id, c.track_id, t.duration_ms, max(e.ms_played) as longest_ms
+    from (select distinct user_id, track_id from changed_tracks) c
+    join staging.listening_events e using (user_id, track_id)
+    left join tracks t using (track_id)
+    group by c.user_id, c.track_id, t.duration_ms
+    having bool_or(e.skipped_is_estimated)
+),
 judged as (
     select e.user_id, e.event_id, skipped_by_length(
-        e.ms_played, t.duration_ms, l.longest_ms, e.ms_played_is_estimated, e.reason_end
+        e.ms_played, l.duration_ms, l.longest_ms, e.ms_played_is_estimated, e.reason_end
     ) as skipped
-    from (select distinct user_id, track_id from changed_tracks) c
-    join staging.listening_events e on e.user_id = c.user_id and e.track_id = c.track_id and e.skipped_is_estimated
-    cross join lateral (
-        select max(o.ms_played) as longest_ms from staging.listening_events o
-        where o.user_id = c.user_id and o.track_id = c.track_id
-    ) l
-    left join tracks t on t.track_id = c.track_id
+    from lengths l
+    join staging.listening_events e using (user_id, track_id)
+    where e.skipped_is_estimated
 ),
 rejudged as (
     update staging.listening_events e
@@ -686,7 +690,5 @@ cross join (
         ('user_metrics')
 ) s (step)
 on conflict do nothing;
-
-select staging.refresh_statistics('listening_events', (select count(*) from new_events));
 
 select staging.built_from_raw();

@@ -48,7 +48,9 @@ def extended(
         del payload["spotify_track_uri"]
     return {
         "source": "extended_history",
-        "event_key": _key("extended_history", ended_at, track, ms, fields.get("offline_timestamp"), without_uri),
+        "event_key": _key(
+            "extended_history", ended_at, track, ms, fields.get("offline_timestamp"), *["2020"] * without_uri
+        ),
         "played_at": ended_at.replace(microsecond=0),
         "item_type": item_type,
         "track_id": track if item_type == "track" and not without_uri else None,

@@ -156,6 +156,11 @@ begin
 end $$;
 comment on function staging.close_ranges() is 'Widens the temp table ranges until no decision of build_listening_events inside depends on a row outside.';
 
+-- Rows that name a track by artist and title alone: account data, and exports of 2020, which have no column of URIs.
+create function known_by_name(source text, payload jsonb) returns boolean language sql immutable parallel safe return
+    source = 'account_history'
+    or source = 'extended_history' and payload ? 'master_metadata_track_name' and not payload ? 'spotify_track_uri';
+
 -- Whether a play that its source does not call heard or skipped was skipped: false = heard, null = unknown. Heard is at
 -- least half of the track, or 4 minutes (https://www.last.fm/api/scrobbling), of a track of unknown length 30 s. The length
 -- is Spotify's, else that of the listener's longest play of it. A short play is a skip where nothing but its length is
