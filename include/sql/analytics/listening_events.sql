@@ -33,18 +33,30 @@ windows as (
 heard as (
     select user_id, low, high from windows
     union
-    select r.user_id, r.ended_at, r.ended_at + interval '1 microsecond'
+    select w.user_id, r.ended_at, r.ended_at + interval '1 microsecond'
     from windows w
-    join raw_listening_events r
-        on r.user_id = w.user_id and r.played_at - r.ended_at > interval '1 minute'
-        and r.played_at >= w.low and r.played_at < w.high
+    cross join lateral (
+        select r.ended_at from raw_listening_events r
+        where r.user_id = w.user_id and r.played_at - r.ended_at > interval '1 minute'
+            and r.played_at >= w.low and r.played_at < w.high
+        offset 0  -- by the index, window by window
+    ) r
+    where not exists (
+        select from marked_days d where d.user_id = w.user_id and d.day = (r.ended_at at time zone 'UTC')::date
+    )
 ),
 reported as (
-    select r.user_id, r.played_at
+    select h.user_id, r.played_at
     from heard h
-    join raw_listening_events r
-        on r.user_id = h.user_id and r.played_at - r.ended_at > interval '1 minute'
-        and r.ended_at >= h.low - interval '16 minutes' and r.ended_at < h.high + interval '16 minutes'
+    cross join lateral (
+        select r.played_at from raw_listening_events r
+        where r.user_id = h.user_id and r.played_at - r.ended_at > interval '1 minute'
+            and r.ended_at >= h.low - interval '16 minutes' and r.ended_at < h.high + interval '16 minutes'
+        offset 0
+    ) r
+    where not exists (
+        select from marked_days d where d.user_id = h.user_id and d.day = (r.played_at at time zone 'UTC')::date
+    )
 )
 select user_id, low, high from heard
 union
@@ -60,12 +72,24 @@ create temp table misplaced on commit drop as
 with
 late as (
     select distinct
-        r.user_id, r.event_key, r.ended_at, r.payload -> 'ms_played' as ms,
-        r.ended_at - (r.payload -> 'ms_played')::double precision * interval '1 millisecond' as started_at
+        r.user_id, r.event_key, r.ended_at, r.ms,
+        r.ended_at - r.ms::double precision * interval '1 millisecond' as started_at
     from ranges g
-    join raw_listening_events r
-        on r.user_id = g.user_id and r.played_at - r.ended_at > interval '1 minute'
-        and (r.ended_at >= g.low and r.ended_at < g.high or r.played_at >= g.low and r.played_at < g.high)
+    cross join lateral (
+        (
+            select r.user_id, r.event_key, r.ended_at, r.payload -> 'ms_played' as ms from raw_listening_events r
+            where r.user_id = g.user_id and r.played_at - r.ended_at > interval '1 minute'
+                and r.ended_at >= g.low and r.ended_at < g.high
+            offset 0
+        )
+        union all
+        (
+            select r.user_id, r.event_key, r.ended_at, r.payload -> 'ms_played' from raw_listening_events r
+            where r.user_id = g.user_id and r.played_at - r.ended_at > interval '1 minute'
+                and r.played_at >= g.low and r.played_at < g.high
+            offset 0
+        )
+    ) r
 )
 select l.user_id, l.event_key
 from late l

@@ -128,17 +128,24 @@ begin
         insert into ranges
         with
         late as (
-            select r.user_id, r.ended_at, r.played_at, r.ended_at as other_place
+            select g.user_id, r.played_at, r.other_place
             from ranges g
-            join public.raw_listening_events r
-                on r.user_id = g.user_id and r.played_at - r.ended_at > interval '1 minute'
-                and r.played_at >= g.low and r.played_at < g.high
-            union all
-            select r.user_id, r.ended_at, r.played_at, r.played_at
-            from ranges g
-            join public.raw_listening_events r
-                on r.user_id = g.user_id and r.played_at - r.ended_at > interval '1 minute'
-                and r.ended_at >= g.low and r.ended_at < g.high
+            cross join lateral (
+                (
+                    select r.played_at, r.ended_at as other_place from public.raw_listening_events r
+                    where r.user_id = g.user_id and r.played_at - r.ended_at > interval '1 minute'
+                        and r.played_at >= g.low and r.played_at < g.high
+                    offset 0  -- by the index, range by range
+                )
+                union all
+                (
+                    select r.played_at, r.played_at from public.raw_listening_events r
+                    where r.user_id = g.user_id and r.played_at - r.ended_at > interval '1 minute'
+                        and r.ended_at >= g.low and r.ended_at < g.high
+                    offset 0
+                )
+            ) r
+            where r.other_place < g.low or r.other_place >= g.high
         )
         select distinct l.user_id, l.other_place, l.other_place + interval '1 microsecond'
         from late l
