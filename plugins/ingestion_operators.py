@@ -122,7 +122,7 @@ class ImportStreamingHistoryOperator(BaseOperator):
     :param start: replay from, any ISO timestamp. (templated)
     :param end: replay until, exclusive. (templated)
     :param as_of: the run's time, ISO; the end of a replay that names none. (templated)
-    :param keep_ip_addresses: keep `ip_addr` in the payload instead of dropping it while parsing.
+    :param keep_ip_addresses: keep IP addresses and places in the payload instead of dropping them while parsing.
     :param postgres_conn_id: the listening database.
     """
 
