@@ -34,7 +34,7 @@ class Habit:
 HABITS = {
     habit.name: habit
     for habit in (
-        Habit("morning commute", 1.15, 0.5, 8.8, 0.9, 22, 1.0, ("indie rock", "synth pop", "hip hop"), circles=3,
+        Habit("morning commute", 1.12, 0.45, 8.8, 0.9, 22, 1.0, ("indie rock", "synth pop", "hip hop"), circles=3,
               album=0.0, discover=0.12, skip=0.3, shuffle=0.7, repeat=0.1, stay=0.08, podcast=0.12, offline=0.1),
         Habit("evening commute", 0.86, 0.23, 17.5, 0.86, 24, 1.0, ("soul", "indie rock", "hip hop"), circles=3,
               album=0.0, discover=0.12, skip=0.3, shuffle=0.7, repeat=0.1, stay=0.08, podcast=0.1, offline=0.08),

@@ -36,7 +36,7 @@ FONDNESS = 0.95  # how likely a track heard for the first time may come again by
 FAMOUS = 10  # of a circle's artists: every listener has favourites of their own among them
 SKIPPED, SKIPPED_WEIGHTS = ("fwdbtn", "endplay", "backbtn"), (0.52, 0.4, 0.08)
 STOPPED = ("logout", "unexpected-exit-while-paused", "remote", None, "endplay")
-STOPPED_WEIGHTS = (0.62, 0.12, 0.06, 0.08, 0.12)
+STOPPED_WEIGHTS = (0.68, 0.14, 0.06, 0.08, 0.04)
 
 
 class Play(NamedTuple):
@@ -351,8 +351,8 @@ class Story:
         return None
 
     def _stopped(self, draws: Draws, last: Play) -> Play:
-        """The last play of a session: two of three are paused somewhere in the middle and never gone on with."""
-        if last.reason_end != "trackdone" or draws.chance(0.35):
+        """The last play of a session: three of four are paused somewhere in the middle and never gone on with."""
+        if last.reason_end != "trackdone" or draws.chance(0.25):
             return last
         played = int(last.ms_played * draws.between(0.02, 1.0))
         ended = last.started_ms + played
@@ -451,7 +451,7 @@ class Story:
             return played, start + played, draws.weighted(SKIPPED, SKIPPED_WEIGHTS), True
         roll = draws.random()
         if roll < 0.12:  # something else is chosen, mostly when this is nearly over
-            played = int(duration * (draws.between(0.91, 1.0) if roll < 0.102 else draws.between(0.3, 0.9)))
+            played = int(duration * (draws.between(0.91, 1.0) if roll < 0.108 else draws.between(0.3, 0.9)))
             return played, start + played, "endplay", False
         paused = int(draws.between(10_000, 5 * MINUTE_MS)) if roll < 0.135 else 0
         return duration, start + duration + paused, "trackdone", False
