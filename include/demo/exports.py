@@ -117,8 +117,8 @@ def export_rows(life: Life, generation: Generation = "extended") -> list[ExportR
         elif quirk is None and play.reason_end == "remote":
             row["ms_played"] = play.item.duration_ms
             quirk = "remote_claim"
-        is_video = (
-            play.item.is_video if isinstance(play.item, Episode) else is_song and 9_900 <= roll < 9_900 + VIDEO_SONGS
+        is_video = generation == "extended" and (
+            play.item.is_video if isinstance(play.item, Episode) else is_song and roll >= 10_000 - VIDEO_SONGS
         )
         if quirk in ("late_report", "late_sync", "skewed_clock") and row["offline_timestamp"] in (None, 0, 1):
             row["offline_timestamp"] = play.started_ms // 1000

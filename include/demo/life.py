@@ -460,13 +460,13 @@ class Story:
         return (track.recording * 2654435761 + self.life.seed * 40503) % 97 < 45
 
     def _pause(self, draws: Draws, skipped: bool) -> int:
-        """Silence before the next play in ms; negative in about one case of twelve: rows of real exports overlap."""
+        """Silence before the next play in ms, by device clocks; negative in one case of fifty."""
         roll = draws.random()
-        if roll < 0.1:
-            return -int(draws.between(1100, 6000)) if not skipped else 300
-        if roll < 0.15:
-            return int(min(LONGEST_PAUSE_MS, draws.lognormal(3 * MINUTE_MS, 0.8)))
-        return int(draws.between(1050, 2600))
+        if roll < 0.02:
+            return -int(draws.between(1000, 2000)) if not skipped else 300
+        if roll < 0.12:
+            return int(min(LONGEST_PAUSE_MS, draws.lognormal(MINUTE_MS, 1.4)))
+        return int(draws.between(50, 1500))
 
     def _remember(self, draws: Draws, track: Track, played: int, skipped: bool, day: int) -> None:
         circle = self.circle_of.get(track.artist.circle)

@@ -39,7 +39,7 @@ ADA = Listener(
     ),
     seed=11,
     circles=30,
-    busyness=1.4,
+    busyness=1.45,
     local_files=True,
 )
 
