@@ -91,7 +91,7 @@ def music(life: Life, rows: list[ExportRow]) -> dict[int, ExportRow]:
 
 
 def without_near_duplicates(events: list[Event], rows: list[ExportRow]) -> list[Event]:
-    """Two rows of one play whose start nothing tells are two plays to anyone: within one source real replays survive."""
+    """Two rows of one play whose start nothing tells are two plays to anyone: in one source real replays survive."""
     near = {identity(row.row) for row in rows if row.quirk == "near_duplicate"}
     return [event for event in events if event.row not in near]
 
@@ -121,8 +121,8 @@ def test_plays_their_places_sessions_and_skips_are_what_happened(analysed, life)
     assert {"late_report", "late_sync", "skewed_clock", "None"} <= set(misplaced)
     for quirk, distances in misplaced.items():
         far = sum(distance > CLOSE_MS for distance in distances)
-        # Of rows that tell no start, a pause inside cannot be seen; a late row whose clock disagrees by two seconds with
-        # a neighbour and meets none (0.3 % of them) is taken for one of a wrong clock.
+        # Of rows that tell no start, a pause inside cannot be seen; a late row whose clock disagrees by two seconds
+        # with a neighbour and meets none (0.3 % of them) is taken for one of a wrong clock.
         assert far <= 0.01 * len(distances), (quirk, far, len(distances))
 
     # Skipped as the listener did; what the client ended is never a skip.
