@@ -79,7 +79,7 @@ TASK_DOCS = {
     ),
     "build_sessions": (
         "Build sessions",
-        "`listening_events` → `listening_sessions`: plays with less than 30 minutes between them.\n\n"
+        "`listening_events` → `listening_sessions`: plays with at most 30 minutes between them.\n\n"
         f"**Red:** {ROLLED_BACK}",
     ),
     "artist_stats": (

@@ -11,7 +11,7 @@ from collections import Counter, deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import chain, groupby
 from operator import itemgetter
 from typing import IO, TYPE_CHECKING, Any, TypeVar
@@ -23,7 +23,7 @@ from include.ingestion.export_files import ExportFile, Member, list_files, open_
 from include.ingestion.json_rows import BrokenFile, ByteStream, read_rows
 from include.ingestion.recently_played import store_state
 from include.ingestion.statements import statement
-from include.ingestion.streaming_history import Block, RowReader, source_of
+from include.ingestion.streaming_history import CLOCKS_DIFFER, Block, RowReader, source_of
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
@@ -34,7 +34,6 @@ MANY_ROWS = 10_000
 COPY_BYTES = 4 << 20  # fewer, larger statements cost the server less
 PARTS_AHEAD = 4  # a member ends with parts that take no time
 SWITCH_SECONDS = 0.0002
-CLOCKS_DIFFER = timedelta(days=1)
 COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 COPY_TRAILER = b"\xff\xff"
 

@@ -7,12 +7,13 @@ Whatever does not decode is taken apart by a scanner that knows strings and nest
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from typing import Any, Protocol
 
 import msgspec
+
+from include.ingestion import json_values
 
 BLOCK_BYTES = 1 << 18  # decoded, it still fits a processor's cache
 LONGEST_ELEMENT_BYTES = 1 << 20
@@ -133,9 +134,8 @@ def _decode_element(element: bytes) -> Any:
     except ValueError:
         pass
     try:
-        # More lenient than msgspec about lone surrogates and numbers; what Postgres cannot hold is replaced.
-        value = json.loads(element)
-        return json.loads(json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace"))
+        # More lenient than msgspec about lone surrogates and numbers.
+        return json_values.decode(element.decode("utf-8", "surrogatepass"))
     except UnicodeDecodeError:
         return BadElement("not_utf8")
     except RecursionError:
