@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -25,6 +26,7 @@ from include.ingestion.publishing import _marked_playlists
 from include.ingestion.recently_played import ingest_recently_played
 from include.ingestion.spotify_client import QUOTA_SECONDS, RATE_WINDOW_SECONDS, SpotifyClient, retry_after
 from include.ingestion.token_store import Authorization, TokenStore
+from include.local import postgres
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 LISTENERS = count()
@@ -69,6 +71,14 @@ def running() -> Iterator[Server]:
         Thread(target=server.serve_forever, daemon=True).start()
         yield server
         server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def database(pg_socket: Path, template_database: str) -> Iterator[str]:
+    """One for all tests here: each has a listener and ids of its own."""
+    postgres.create_database(pg_socket, "odd_answers", owner="listening_owner", template=template_database)
+    yield "odd_answers"
+    postgres.drop_database(pg_socket, "odd_answers")
 
 
 @pytest.fixture
@@ -293,14 +303,19 @@ def test_any_retry_after_is_a_wait_that_ends(header):
     "body", [b"\0\xff", b"[1]", b'{"error": "a\\u0000b"}', b'{"error": {"message": ["\\ud800"]}}', b""]
 )
 @pytest.mark.parametrize("status", [400, 403, 404, 429, 500, 502])
-def test_any_error_body_leaves_a_state_people_can_read(ingest, connection, server, client, body, status):
+def test_any_error_body_leaves_a_state_people_can_read(connection, server, client, body, status):
     server.answer("/v1/me/player", body, status, **{"Retry-After": "1e300"})
     with contextlib.nullcontext() if status == 429 else pytest.raises(SpotifyError):
         ingest_recently_played(connection, Account(client), "eve", run_id="run", now=lambda: NOW)
-    assert connection.execute("select status <> 'ok', message from ingestion_state").fetchone()[0]
+    state = connection.execute("select status <> 'ok', message, retry_at from ingestion_state where user_id = 'eve'")
+    assert state.fetchone()[0]
+    connection.execute("delete from ingestion_state where user_id = 'eve'")
+    connection.commit()
 
 
 def test_odd_tracks_and_artists_neither_stop_nor_come_again(connection, server, client):
+    connection.execute("delete from heard_tracks")  # of the other tests
+    connection.execute("delete from tracks")
     good, nul, odd = (item(n)["track"] for n in range(3))
     tracks = {good["id"]: good, nul["id"]: nul | {"name": "a\0b", "duration_ms": 10**30}, odd["id"]: odd | {"id": 5}}
     for track_id, track in tracks.items():
@@ -314,17 +329,20 @@ def test_odd_tracks_and_artists_neither_stop_nor_come_again(connection, server, 
     names = connection.execute("select track_name, duration_ms from tracks order by track_id").fetchall()
     assert names == [("Song 0", 200_000), ("a\ufffdb", None)]
     assert connection.execute("select artist_name from artists").fetchall() == [("a\ufffd",)]
+    connection.rollback()
 
 
 @pytest.mark.parametrize("value", ["1" + "0" * 400, "NaN", "1e400", '"high"', "null", "[]", "true"])
 def test_odd_audio_features_are_unknown_values(connection, server, client, value):
-    track_id = item(0)["track"]["id"]
+    track_id = f"{next(LISTENERS):022}"
     connection.execute("insert into heard_tracks values (%s, 1)", [track_id])
     odd = f'{{"id": "{track_id}", "energy": {value}, "key": {value}, "tempo": 120}}'
-    answer = f'{{"audio_features": [{value}, {{"id": {value}}}, {odd}]}}'
-    server.answer("/v1/audio-features", answer.encode())
-    assert fetch_audio_features(connection, client, now=NOW, reccobeats_url=server.url) == {"spotify": 1}
-    assert connection.execute("select energy, musical_key, tempo from audio_features").fetchone() == (None, None, 120)
+    server.answer("/v1/audio-features", f'{{"audio_features": [{value}, {{"id": {value}}}, {odd}]}}'.encode())
+    fetch_audio_features(connection, client, now=NOW, reccobeats_url=server.url)
+    features = connection.execute(
+        "select energy, musical_key, tempo from audio_features where track_id = %s", [track_id]
+    ).fetchone()
+    assert features == (None, None, 120)
 
 
 def test_odd_playlists_are_passed_over(server, client):
@@ -346,7 +364,7 @@ def tokens(writer_conninfo, server) -> TokenStore:
     import psycopg
 
     return TokenStore(
-        Authorization("spotify_default", "id", "secret", "refresh"),
+        Authorization(f"spotify_{next(LISTENERS)}", "id", "secret", "refresh"),
         lambda: psycopg.connect(writer_conninfo),
         Plain(),
         accounts_url=server.url,
