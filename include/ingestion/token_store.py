@@ -189,9 +189,9 @@ class TokenStore:
             wait = retry_after(response.headers.get("Retry-After"), self._now())
             raise RateLimited("Spotify's accounts server asks to wait.", wait)
         # Only OAuth's own words (RFC 6749, section 5.2) say that a person has to act; a proxy's page does not.
-        error = body.get("error")
-        if response.status_code in (400, 401) and error in ("invalid_grant", "invalid_client", "unauthorized_client"):
-            raise (_InvalidGrant if error == "invalid_grant" else TokenDead)(self._how_to_authorize(error))
+        refusal = body.get("error")
+        if response.status_code in (400, 401) and refusal in ("invalid_grant", "invalid_client", "unauthorized_client"):
+            raise (_InvalidGrant if refusal == "invalid_grant" else TokenDead)(self._how_to_authorize(refusal))
         if response.status_code != 200 or not _is_token(body.get("access_token")):
             raise SpotifyUnavailable(f"Spotify's accounts server answers {response.status_code} without a token.")
         tokens = {

@@ -8,9 +8,9 @@ set local work_mem = '128MB';
 set local jit = off;
 
 create temp table marked_days on commit drop as
-select user_id, day from pending_days where step = 'listening_events';
+select user_id, day from takeable_days where step = 'listening_events';
 
-delete from pending_days where step = 'listening_events';
+delete from takeable_days where step = 'listening_events';
 
 analyze marked_days;
 
