@@ -123,20 +123,21 @@ read as (
         r.ingested_at,
         r.source = 'api' as is_api,
         case r.source when 'extended_history' then 1 when 'account_history' then 2 else 3 end as rank,
-        case r.source
+        -- what becomes a key is shortened here, once: raw stays as it came
+        shown_name(case r.source
             when 'api' then r.payload #>> '{track,name}'
             when 'account_history' then r.payload ->> 'trackName'
             else r.payload ->> 'master_metadata_track_name'
-        end as track_name,
-        case r.source
+        end) as track_name,
+        shown_name(case r.source
             when 'api' then r.payload #>> '{track,artists,0,name}'
             when 'account_history' then r.payload ->> 'artistName'
             else r.payload ->> 'master_metadata_album_artist_name'
-        end as artist_name,
-        case r.source
+        end) as artist_name,
+        shown_name(case r.source
             when 'api' then r.payload #>> '{track,album,name}'
             else r.payload ->> 'master_metadata_album_album_name'
-        end as album_name,
+        end) as album_name,
         r.payload,
         case r.source
             when 'api' then r.payload #> '{track,duration_ms}'
@@ -162,9 +163,9 @@ select
     m.ended_at,
     m.is_api,
     m.rank,
-    coalesce(nullif(m.track_name, ''), 'Unknown track') as track_name,
-    coalesce(nullif(m.artist_name, ''), 'Unknown artist') as artist_name,
-    nullif(m.album_name, '') as album_name,
+    coalesce(m.track_name, 'Unknown track') as track_name,
+    coalesce(m.artist_name, 'Unknown artist') as artist_name,
+    m.album_name,
     case when m.is_api then m.payload #>> '{track,external_ids,isrc}' when m.rank = 1 then t.isrc end as isrc,
     m.payload ->> 'platform' as platform,
     nullif(m.payload ->> 'reason_start', '') as reason_start,
@@ -184,7 +185,7 @@ select
         when m.ms_known not between 0 and 86400000 then 'impossible_duration'
         when m.item_type = 'episode' then 'podcast_episode'
         when m.item_type in ('audiobook', 'video') then m.item_type
-        when m.is_known_by_name and (coalesce(m.track_name, '') = '' or coalesce(m.artist_name, '') = '')
+        when m.is_known_by_name and (m.track_name is null or m.artist_name is null)
             then 'missing_track_id'
         when not m.is_known_by_name and m.track_id is null then 'missing_track_id'
         -- on for 0 ms is not heard
