@@ -111,7 +111,7 @@ def steps_of(connection: psycopg.Connection, table: str) -> set[tuple[str, str]]
 def test_a_step_that_fails_at_a_listeners_data_goes_on_without_them(open_copy):
     right = open_copy("listening_right")
     hear_more(right)
-    build(right)
+    build(right, NEXT_DAY)
     publish_unscanned(right)
     expected = published(right)
 
@@ -130,7 +130,7 @@ def test_a_step_that_fails_at_a_listeners_data_goes_on_without_them(open_copy):
         )
     hear_more(writer)
     for _ in range(2):  # as often as one likes
-        build(writer)
+        build(writer, NEXT_DAY)
         assert steps_of(writer, "held_listeners") == {(step, step) for step in TABLE_OF}
         summaries = {layer: scan(layer) for layer in ("raw", "analytics", "ml")}
         assert {layer: summary["failed"] for layer, summary in summaries.items()} == {
@@ -149,7 +149,7 @@ def test_a_step_that_fails_at_a_listeners_data_goes_on_without_them(open_copy):
 
     for table in TABLE_OF.values():
         owner.execute(f"drop trigger poison on staging.{table}")
-    build(writer)
+    build(writer, NEXT_DAY)
     for layer in ("analytics", "ml"):
         assert scan(layer)["failed"] == []
     writer.execute("select * from staging.publish_scanned()")
@@ -173,7 +173,7 @@ def test_an_error_in_python_holds_one_listener_too(open_copy, monkeypatch):
     writer = open_copy("listening_python")
     hear_more(writer)
     monkeypatch.setattr(playlists, "build_playlists", fail)
-    build(writer)
+    build(writer, NEXT_DAY)
     held = writer.execute("select user_id, step, message from held_listeners").fetchall()
     assert held == [("zoe", "playlists", "ZeroDivisionError: no plays")]
     assert ("zoe", "playlists") in steps_of(writer, "pending_days")
@@ -190,7 +190,7 @@ def test_what_is_nobodys_data_fails_the_step(open_copy, monkeypatch):
     hear_more(writer)
     monkeypatch.setattr(playlists, "build_playlists", fail)
     with pytest.raises(psycopg.OperationalError):
-        build(writer)
+        build(writer, NEXT_DAY)
     assert steps_of(writer, "held_listeners") == set()
 
 
