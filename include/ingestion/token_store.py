@@ -192,7 +192,7 @@ class TokenStore:
         refusal = body.get("error")
         if response.status_code in (400, 401) and refusal in ("invalid_grant", "invalid_client", "unauthorized_client"):
             raise (_InvalidGrant if refusal == "invalid_grant" else TokenDead)(self._how_to_authorize(refusal))
-        if response.status_code != 200 or not _is_token(body.get("access_token")):
+        if response.status_code != 200 or not is_token(body.get("access_token")):
             raise SpotifyUnavailable(f"Spotify's accounts server answers {response.status_code} without a token.")
         tokens = {
             "authorization": self._authorization.fingerprint(),
@@ -201,7 +201,7 @@ class TokenStore:
         }
         if isinstance(body.get("scope"), str):
             tokens["scope"] = body["scope"]
-        if _is_token(body.get("refresh_token")):
+        if is_token(body.get("refresh_token")):
             tokens["refresh_token"] = body["refresh_token"]
         self._mask_all(tokens)
         return tokens
@@ -236,7 +236,7 @@ class TokenStore:
             return b"{}"
 
 
-def _is_token(value: Any) -> bool:
+def is_token(value: Any) -> bool:
     """Whether it can stand in a header and a form."""
     return isinstance(value, str) and bool(value) and value.isascii() and value.isprintable()
 
