@@ -25,6 +25,7 @@ from packaging.requirements import Requirement
 from include.deploy import installation
 from include.ingestion.authorization import AUTHORIZATION_LASTS, WARN_AFTER
 from include.local.airflow_client import AirflowClient
+from include.sql.holding import held_listeners
 from include.sql.schema import migrate
 
 LONGEST_SILENCE = timedelta(hours=26)  # a daily run, and two hours to do it
@@ -139,6 +140,9 @@ def check_data(connection: psycopg.Connection) -> Findings:
     ):
         status = "fail" if outcome == "FAIL" else "warn"
         yield Finding(status, f"Check on {table}", f"{outcome}: {check} (measured {value})", "see dashboard `quality`")
+    for user_id, step, message in held_listeners(connection):
+        remedy = "put the raw rows at fault into raw_quarantine, or mend the step; each run tries again"
+        yield Finding("fail", f"{step} {user_id}", f"held: {message}", remedy)
     (days,) = connection.execute("select count(*) from pending_days").fetchone() or (0,)
     if days:
         yield Finding("warn", "Work left over", f"{days} marked days", "the next run does them; trigger one")

@@ -62,7 +62,7 @@ def test_any_name_becomes_one_that_keys_can_hold(connection, shape):
     run_steps(connection, as_of=AS_OF)
     assert held(connection) == []
     names = connection.execute("select distinct artist_name, track_name from staging.listening_events").fetchall()
-    expected = {name.strip("\u202e\u202c")[:255] for name in NAMES.values()}
+    expected = {name[:255] for name in NAMES.values()}
     assert set(names) == {(name, name) for name in expected}
     assert connection.execute("select count(*) from staging.album_totals").fetchone()[0] == (
         0 if shape == "account" else len(NAMES)

@@ -47,6 +47,11 @@ def test_an_authorization_ends_after_six_months_and_is_announced_a_month_before(
     assert found(doctor.check_accounts(owner, NOW))["Account ada"][0] == status
 
 
+def test_a_held_listener_is_named_with_step_and_error(owner):
+    owner.execute("insert into held_listeners (user_id, step, message) values ('ada', 'artist_stats', 'too long')")
+    assert found(doctor.check_data(owner))["artist_stats ada"] == ("fail", "held: too long")
+
+
 def test_a_listener_of_exports_needs_no_authorization(owner):
     authorize(owner, None)
     assert found(doctor.check_accounts(owner, NOW)) == {"Account ada": ("ok", "from exports only")}

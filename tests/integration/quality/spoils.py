@@ -322,6 +322,9 @@ SPOILS: dict[tuple[str, str, str], list[Spoil]] = {
     ("analytics", "analytics_user_metrics", "stale_metrics_days"): [
         Spoil("update staging.analytics_user_metrics set as_of = '2026-02-24' where user_id = 'dora'", "WARN", 5)
     ],
+    ("ml", "held_listeners", "held_listeners"): [
+        Spoil("insert into held_listeners (user_id, step, message) values ('ada', 'playlists', 'x')", "WARN")
+    ],
     ("analytics", "pending_days", "unfinished_days"): [
         Spoil(f"insert into pending_days values ('sessions', 'ada', '{LAST_DAY}')", "WARN")
     ],

@@ -10,10 +10,15 @@ alter table raw_listening_events add constraint storable check (
     and played_at between timestamptz '0001-01-01 00:00:00Z' and timestamptz '9999-12-31 23:59:59.999999Z'
 ) not valid;
 
--- A name as tables have it: without what nobody sees at its ends (white space, marks of width 0 and of direction, blank
--- letters), and short enough for a key of two. Null: nothing is left. Raw keeps it as it came.
+-- A name as tables have it: short enough for a key of two. Null: nobody sees anything of it (white space, marks of width 0
+-- and of direction, blank letters). Raw keeps it as it came. Most names begin with a visible ASCII character, which is
+-- quickly seen.
 create function shown_name(name text) returns text language sql immutable parallel safe return
-    nullif(left(btrim(name, U&' \0009\000A\000B\000C\000D\007F\0085\00A0\00AD\115F\1160\1680\180E\2000\2001\2002\2003\2004\2005\2006\2007\2008\2009\200A\200B\200C\200D\200E\200F\2028\2029\202A\202B\202C\202D\202E\202F\205F\2060\2066\2067\2068\2069\2800\3000\3164\FEFF\FFA0'), 255), '');
+    case
+        when ascii(name) between 33 and 126
+            or btrim(name, U&' \0009\000A\000B\000C\000D\007F\0085\00A0\00AD\115F\1160\1680\180E\2000\2001\2002\2003\2004\2005\2006\2007\2008\2009\200A\200B\200C\200D\200E\200F\2028\2029\202A\202B\202C\202D\202E\202F\205F\2060\2066\2067\2068\2069\2800\3000\3164\FEFF\FFA0') <> ''
+        then left(name, 255)
+    end;
 
 -- Any number a payload may hold, also one that no double does.
 create or replace function stream_ended_at(payload jsonb, played_at timestamptz) returns timestamptz
