@@ -16,9 +16,7 @@ import pandas as pd
 from dashboards import drawings, listening_data, look
 from dashboards.charts import SCORE_PARTS
 from dashboards.selection import View
-
-TOKEN_LIFE_DAYS = 183  # Spotify ends an authorization six months after it was given
-TOKEN_WARNING_DAYS = 150
+from include.ingestion.authorization import AUTHORIZATION_LASTS, WARN_AFTER
 
 
 def colophon(view: View) -> str:
@@ -389,10 +387,10 @@ def token_age(view: View) -> tuple[str, str]:
     authorized = view.listener["authorized_at"]
     if authorized is None:
         return "–", "not authorized: exports only"
-    end = authorized.date() + dt.timedelta(days=TOKEN_LIFE_DAYS)
-    age = (view.today - authorized.date()).days
+    end = authorized.date() + AUTHORIZATION_LASTS
+    age = view.today - authorized.date()
     words = f"ends about {look.day(end)}"
-    return f"{age} days", f'<span class="down">{words}: authorize again</span>' if age >= TOKEN_WARNING_DAYS else words
+    return f"{age.days} days", f'<span class="down">{words}: authorize again</span>' if age >= WARN_AFTER else words
 
 
 def checks_of_run(run_id: str) -> str:

@@ -191,7 +191,7 @@ def _(view):
                 else look.empty("No session in this period."),
                 note="Local start hour",
             ),
-            note="A session ends after 30 minutes of silence",
+            note="A session ends after more than 30 minutes of silence",
         )
     )
     return

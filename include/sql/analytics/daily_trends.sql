@@ -7,9 +7,9 @@ set local work_mem = '128MB';
 set local jit = off;
 
 create temp table marked_days on commit drop as
-select user_id, day from pending_days where step = 'daily_trends';
+select user_id, day from takeable_days where step = 'daily_trends';
 
-delete from pending_days where step = 'daily_trends';
+delete from takeable_days where step = 'daily_trends';
 
 analyze marked_days;
 

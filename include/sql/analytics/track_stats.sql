@@ -6,9 +6,9 @@ set local work_mem = '128MB';
 set local jit = off;
 
 create temp table marked_days on commit drop as
-select user_id, day from pending_days where step = 'track_stats';
+select user_id, day from takeable_days where step = 'track_stats';
 
-delete from pending_days where step = 'track_stats';
+delete from takeable_days where step = 'track_stats';
 
 analyze marked_days;
 

@@ -7,9 +7,9 @@ set local work_mem = '128MB';
 set local jit = off;
 
 create temp table marked_listeners on commit drop as
-select distinct user_id from pending_days where step = 'user_metrics';
+select distinct user_id from takeable_days where step = 'user_metrics';
 
-delete from pending_days where step = 'user_metrics';
+delete from takeable_days where step = 'user_metrics';
 
 analyze marked_listeners;
 
@@ -22,6 +22,7 @@ listeners as (
     union all
     select user_id, false from staging.analytics_user_metrics
     where user_id not in (select user_id from marked_listeners)
+        and staging.has_turn(user_id)
 ),
 dated as (
     select
@@ -117,7 +118,7 @@ left join diversity v using (user_id);
 
 -- A listener without plays has no row.
 delete from staging.analytics_user_metrics o
-where not exists (select from new_metrics n where n.user_id = o.user_id);
+where staging.has_turn(o.user_id) and not exists (select from new_metrics n where n.user_id = o.user_id);
 
 insert into staging.analytics_user_metrics as o (
     user_id, as_of, plays, sessions, active_days, unique_tracks, unique_artists, skips, current_streak_days,

@@ -83,11 +83,11 @@ def fill(connection: psycopg.Connection) -> None:
     connection.commit()
 
 
-def build(connection: psycopg.Connection) -> None:
+def build(connection: psycopg.Connection, as_of: datetime = AS_OF) -> None:
     """The steps between the raw scan and publishing."""
-    run_steps(connection, as_of=AS_OF.isoformat())
+    run_steps(connection, as_of=as_of.isoformat())
     for module, step in MODELS:
-        getattr(import_module(f"ml.{module}"), step)(connection, as_of=AS_OF)
+        getattr(import_module(f"ml.{module}"), step)(connection, as_of=as_of)
     connection.commit()
 
 

@@ -147,10 +147,10 @@ SPOILS: dict[tuple[str, str, str], list[Spoil]] = {
     ("raw", "raw_listening_events", "rows_of_nobody"): [Spoil(new_rows(2, user_id="'nobody'"), "WARN", 2)],
     ("raw", "listeners", "ending_authorizations"): [
         Spoil("update listeners set authorized_at = '2025-10-01T04:00:00Z' where user_id = 'ada'", "WARN"),
-        Spoil("update listeners set authorized_at = '2025-09-01T04:00:01Z'", "WARN", 2),
+        Spoil("update listeners set authorized_at = '2025-08-31T04:00:01Z'", "WARN", 2),
     ],
     ("raw", "listeners", "ended_authorizations"): [
-        Spoil("update listeners set authorized_at = '2025-09-01T04:00:00Z' where user_id = 'ada'", "WARN")
+        Spoil("update listeners set authorized_at = '2025-08-31T04:00:00Z' where user_id = 'ada'", "WARN")
     ],
     ("raw", "ingestion_state", "failing_accounts"): [
         Spoil("update ingestion_state set status = 'not_authorized', message = 'dead'", "WARN")
@@ -321,6 +321,9 @@ SPOILS: dict[tuple[str, str, str], list[Spoil]] = {
     ],
     ("analytics", "analytics_user_metrics", "stale_metrics_days"): [
         Spoil("update staging.analytics_user_metrics set as_of = '2026-02-24' where user_id = 'dora'", "WARN", 5)
+    ],
+    ("ml", "held_listeners", "held_listeners"): [
+        Spoil("insert into held_listeners (user_id, step, message) values ('ada', 'playlists', 'x')", "WARN")
     ],
     ("analytics", "pending_days", "unfinished_days"): [
         Spoil(f"insert into pending_days values ('sessions', 'ada', '{LAST_DAY}')", "WARN")
