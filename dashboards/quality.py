@@ -7,6 +7,7 @@ with app.setup:
     import marimo as mo
 
     from dashboards import charts, drawings, listening_data, look, panels, selection
+    from dashboards.vocabularies import WORDS
 
 
 @app.cell
@@ -95,7 +96,8 @@ def _(address, view):
             look.card(
                 "Check history",
                 drawings.check_history(listening_data.check_history()),
-                note="The newest 30 runs, the newest on the right; ● passed, ▲ warned, ✕ failed",
+                note="The newest 30 runs, the newest on the right; "
+                + ", ".join(f"{each.mark} {each.label}" for each in WORDS["qa_validation_results", "outcome"].values()),
             ),
         )
     )

@@ -167,7 +167,7 @@ SPOILS: dict[tuple[str, str, str], list[Spoil]] = {
     ],
     ("raw", "ingested_files", "unaccounted_file_rows"): [
         Spoil("update ingested_files set rows_loaded = 4", "FAIL", 3),
-        Spoil("update ingested_files set status = 'partial', skipped_rows = '{\"no_row\": 3}'", "FAIL"),
+        Spoil("update ingested_files set status = 'partial', skipped_rows = '{\"nothing_played\": 3}'", "FAIL"),
     ],
     ("raw", "ingested_files", "rejected_files"): [Spoil("update ingested_files set status = 'rejected'", "WARN")],
     # analytics ----------------------------------------------------------------------------------------------------
