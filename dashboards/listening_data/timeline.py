@@ -218,8 +218,8 @@ def session_totals(user_id: str, period: Period) -> dict[str, Any]:
 
 
 def years(user_id: str) -> pd.DataFrame:
-    """One row per calendar year: plays, plays_30s, ms_played, active_days, new_artists, longest_streak_days, best_day and
-    its plays, best_month (by listening time)."""
+    """One row per calendar year: plays, plays_30s, ms_played, active_days, new_artists, longest_streak_days, best_day
+    and its plays, best_month (by listening time)."""
     return read(
         """
         with days as (
