@@ -1,7 +1,7 @@
-"""The listening database as the pipeline makes it of the demo's lives: what tests of pages and published tables stand on.
+"""The listening database as the pipeline makes it of the demo's lives: what tests of pages stand on.
 
-`build` does what the DAG's tasks do, without Airflow's scheduler: exports and a simulated Spotify are read, scanned, made
-into analytics and models, scanned again, published. Nothing is written into a result table by hand.
+The builders do what the DAG's tasks do, without Airflow's scheduler: exports and a simulated Spotify are read, scanned,
+made into analytics and models, scanned again, published. Nothing is written into a result table by hand.
 """
 
 from __future__ import annotations
@@ -32,14 +32,16 @@ from include.local import postgres
 from include.sql.analytics import run_stages
 from include.sql.schema.migrate import migrate
 
-# ada has long history; bea less, with files that are no good; carl account data and a dead authorization; dora 12 plays.
+# ada has long history; bea less, with files that are no good; carl account data and a dead authorization; dora 12
+# plays. Nothing is known of UNHEARD but the name.
 LISTENERS: tuple[Listener, ...] = tuple(
     replace(listener, born=max(listener.born, date(2025, 3, 1))) for listener in DEMO_LISTENERS
 )
+UNHEARD = "eve"
 EXPORTED = datetime(2026, 10, 12, 22, tzinfo=UTC)
 RUNS = tuple(datetime(2026, 10, day, 4, tzinfo=UTC) for day in (15, 22, 23))
 NOW = RUNS[-1]
-AS_OF = NOW.date()  # in every listener's zone but Sydney's, where it is the same day
+AS_OF = NOW.date()
 HOSTILE_TRACK = "<script>alert('x')</script> & \"Quotes\""
 MODELS = (
     ("session_features", "build_session_features"),
@@ -50,7 +52,7 @@ MODELS = (
     ("playlists", "generate_playlists"),
 )
 
-# A listener with more than a million plays: 400 a day in ten sessions, some cut off after seconds, tracks by a power law.
+# More than a million plays: 400 a day in ten sessions, some cut off after seconds, tracks by a power law.
 BULK = "max"
 BULK_DAYS, BULK_A_DAY = 2_550, 400
 INSERT_BULK = """
@@ -58,9 +60,12 @@ INSERT_BULK = """
     select
         %(user_id)s, 'extended_history', md5('bulk' || n)::uuid, ended_at, 'track', track_id,
         jsonb_build_object(
-            'ts', ended_at, 'platform', 'android', 'ms_played', case when n %% 9 = 0 then 1000 + n %% 29000 else 90000 end,
-            'master_metadata_track_name', 'Title ' || track, 'master_metadata_album_artist_name', 'Artist ' || track / 20,
-            'master_metadata_album_album_name', 'Album ' || track / 10, 'spotify_track_uri', 'spotify:track:' || track_id,
+            'ts', ended_at, 'platform', 'android',
+            'ms_played', case when n %% 9 = 0 then 1000 + n %% 29000 else 90000 end,
+            'master_metadata_track_name', 'Title ' || track,
+            'master_metadata_album_artist_name', 'Artist ' || track / 20,
+            'master_metadata_album_album_name', 'Album ' || track / 10,
+            'spotify_track_uri', 'spotify:track:' || track_id,
             'reason_start', 'trackdone', 'reason_end', case when n %% 9 = 0 then 'fwdbtn' else 'trackdone' end,
             'shuffle', n %% 3 = 0, 'skipped', n %% 9 = 0, 'offline', false, 'offline_timestamp', null,
             'incognito_mode', false
@@ -142,8 +147,8 @@ def write_exports(folder: Path, lives: dict[str, Any]) -> None:
     bea = folder / "bea"
     (bea / "interrupted.zip").write_bytes(b"PK\x03\x04 and then the line went dead")
     odd = [
-        {"ts": f"2025-04-{day:02d}T{hour:02d}:30:00Z", "ms_played": 200_000, "master_metadata_track_name": HOSTILE_TRACK,
-         "master_metadata_album_artist_name": "Bobby Tables", "master_metadata_album_album_name": "'; drop table x; --",
+        {"ts": f"2025-04-{day:02d}T{hour:02d}:30:00Z", "ms_played": 200_000,
+         "master_metadata_track_name": HOSTILE_TRACK, "master_metadata_album_artist_name": "Bobby Tables", "master_metadata_album_album_name": "'; drop table x; --",
          "spotify_track_uri": "spotify:track:0hostile0000000000000a", "reason_end": "trackdone", "skipped": False}
         for day in range(1, 29) for hour in (2, 3)
     ]  # fmt: skip
@@ -179,6 +184,8 @@ class Pipeline:
         self.environment.setenv("SPOTIFY_API_URL", spotify.api_url)
         self.environment.setenv("SPOTIFY_ACCOUNTS_URL", spotify.url)
         self.environment.setenv("RECCOBEATS_URL", spotify.reccobeats_url)
+        with psycopg.connect(self.owner) as connection:
+            connection.execute("insert into listeners (user_id, display_name) values (%s, 'Eve')", [UNHEARD])
         for days, listener in zip((40, 160, 90, 10), LISTENERS, strict=True):
             authorized_at = NOW - timedelta(days=days)
             granted = spotify.refresh_token(listener.user_id, authorized_at=authorized_at)
