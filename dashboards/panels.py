@@ -297,9 +297,10 @@ def score_legend() -> str:
 
 
 def track_list(tracks: pd.DataFrame) -> str:
-    """Every track with its reason and its score parts as a stacked bar (longest bar: the best score)."""
-    best = max(float(tracks["score"].max()), 1e-9)
-    items = []
+    """Every track with its reason and its score parts as a stacked bar. The longest bar stands for the track whose parts
+    are largest in all; a part that counts against the track is pale."""
+    most = max(float(tracks[list(SCORE_PARTS)].abs().sum(axis=1).max()), 1e-9)
+    items, minus = [], ' class="minus"'
     for row in tracks.itertuples():
         address = spotify_address(row.track_id)
         name = look.text(row.track_name)
@@ -315,7 +316,7 @@ def track_list(tracks: pd.DataFrame) -> str:
         parts = {column: float(getattr(row, column)) for column in SCORE_PARTS}
         words = ", ".join(f"{SCORE_PARTS[column][0]} {value:.2f}" for column, value in parts.items())
         bar = "".join(
-            f'<i style="width:{max(value, 0) / best:.2%};--dot:{SCORE_PARTS[column][1]}"></i>'
+            f'<i{minus if value < 0 else ""} style="width:{abs(value) / most:.2%};--dot:{SCORE_PARTS[column][1]}"></i>'
             for column, value in parts.items()
         )
         items.append(
@@ -375,7 +376,10 @@ def playlist(view: View, made: pd.DataFrame, playlist_id: str) -> str:
     return (
         head
         + look.block(
-            "Tracks", score_legend(), look.card("", track_list(tracks)), note="The bar: what the score is made of"
+            "Tracks",
+            score_legend(),
+            look.card("", track_list(tracks)),
+            note="The bar: what the score is made of; pale: what counts against the track",
         )
         + look.block(
             "What changed", playlist_changes(tracks, before, None if earlier.empty else earlier.iloc[0]["as_of"])

@@ -147,11 +147,19 @@ def write_exports(folder: Path, lives: dict[str, Any]) -> None:
     bea = folder / "bea"
     (bea / "interrupted.zip").write_bytes(b"PK\x03\x04 and then the line went dead")
     odd = [
-        {"ts": f"2025-04-{day:02d}T{hour:02d}:30:00Z", "ms_played": 200_000,
-         "master_metadata_track_name": HOSTILE_TRACK, "master_metadata_album_artist_name": "Bobby Tables", "master_metadata_album_album_name": "'; drop table x; --",
-         "spotify_track_uri": "spotify:track:0hostile0000000000000a", "reason_end": "trackdone", "skipped": False}
-        for day in range(1, 29) for hour in (2, 3)
-    ]  # fmt: skip
+        {
+            "ts": f"2025-04-{day:02d}T{hour:02d}:30:00Z",
+            "ms_played": 200_000,
+            "master_metadata_track_name": HOSTILE_TRACK,
+            "master_metadata_album_artist_name": "Bobby Tables",
+            "master_metadata_album_album_name": "'; drop table x; --",
+            "spotify_track_uri": "spotify:track:0hostile0000000000000a",
+            "reason_end": "trackdone",
+            "skipped": False,
+        }
+        for day in range(1, 29)
+        for hour in (2, 3)
+    ]
     bad = [
         {"ms_played": 1, "spotify_track_uri": "spotify:track:0hostile0000000000000a"},
         odd[0] | {"ts": "yesterday"},
