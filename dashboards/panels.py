@@ -297,8 +297,8 @@ def score_legend() -> str:
 
 
 def track_list(tracks: pd.DataFrame) -> str:
-    """Every track with its reason and its score parts as a stacked bar. The longest bar stands for the track whose parts
-    are largest in all; a part that counts against the track is pale."""
+    """Every track with its reason and its score parts as a stacked bar: the longest where the parts are largest in all,
+    pale what counts against the track."""
     most = max(float(tracks[list(SCORE_PARTS)].abs().sum(axis=1).max()), 1e-9)
     items, minus = [], ' class="minus"'
     for row in tracks.itertuples():

@@ -79,9 +79,14 @@ def _(address, view):
     mo.stop(view is None)
     _runs = listening_data.runs()
     mo.stop(_runs.empty)
-    _options = {
-        f"{look.moment(row.checked_at, view.time_zone)} · {row.failed} failed, {row.warned} warned": row.run_id
+    _told = [
+        f"{look.moment(row.checked_at, view.time_zone)} · {row.failed} failed, {row.warned} warned"
         for row in _runs.itertuples()
+    ]
+    # Two runs of one minute are told apart by their names.
+    _options = {
+        told if _told.count(told) == 1 else f"{told} · {run_id}": run_id
+        for told, run_id in zip(_told, _runs["run_id"], strict=True)
     }
     _wanted = address.get("run")
     run = mo.ui.dropdown(

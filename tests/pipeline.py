@@ -123,13 +123,13 @@ def build_bulk(socket_dir: Path, database: str, folder: Path) -> None:
 
 
 def fail_a_run(socket_dir: Path, database: str, folder: Path) -> datetime:
-    """One more run, on a database of `build_demo`: an export that tells of days to come, which the raw scan refuses.
+    """One more run, on a database of `build_demo`: an export of streams longer than a day, which the raw scan refuses.
     Returns when."""
     moment = NOW + timedelta(days=1)
     rows = [
-        {"endTime": f"2026-11-{day:02d} {hour:02d}:30", "artistName": "Nobody", "trackName": "Tomorrow",
-         "msPlayed": 200_000} for day in range(1, 20) for hour in range(10, 20)
-    ]  # fmt: skip
+        {"endTime": f"2026-10-09 12:{minute}", "artistName": "Nobody", "trackName": "Endless", "msPlayed": 90_000_000}
+        for minute in range(10, 30)
+    ]
     (folder / "bea").mkdir(parents=True)
     (folder / "bea" / "StreamingHistory_music_0.json").write_text(json.dumps(rows))
     with pipeline(socket_dir, database) as run:
