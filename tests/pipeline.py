@@ -24,6 +24,7 @@ import pytest
 import sqlalchemy as sa
 from cryptography.fernet import Fernet
 
+from include.bench.dashboards import MODELS, insert_life
 from include.demo.client import SimulatorClient
 from include.demo.exports import write_account_data, write_extended_history
 from include.demo.listeners import DEMO_LISTENERS, Listener, build_life
@@ -43,45 +44,9 @@ RUNS = tuple(datetime(2026, 10, day, 4, tzinfo=UTC) for day in (15, 22, 23))
 NOW = RUNS[-1]
 AS_OF = NOW.date()
 HOSTILE_TRACK = "<script>alert('x')</script> & \"Quotes\""
-MODELS = (
-    ("session_features", "build_session_features"),
-    ("user_features", "build_user_features"),
-    ("session_clusters", "cluster_sessions"),
-    ("personas", "label_personas"),
-    ("cooccurrence", "artist_cooccurrence"),
-    ("playlists", "generate_playlists"),
-)
-
-# More than a million plays: 400 a day in ten sessions, some cut off after seconds, tracks by a power law.
+# More than a million plays.
 BULK = "max"
 BULK_DAYS, BULK_A_DAY = 2_550, 400
-INSERT_BULK = """
-    insert into raw_listening_events (user_id, source, event_key, played_at, item_type, track_id, payload, run_id)
-    select
-        %(user_id)s, 'extended_history', md5('bulk' || n)::uuid, ended_at, 'track', track_id,
-        jsonb_build_object(
-            'ts', ended_at, 'platform', 'android',
-            'ms_played', case when n %% 9 = 0 then 1000 + n %% 29000 else 90000 end,
-            'master_metadata_track_name', 'Title ' || track,
-            'master_metadata_album_artist_name', 'Artist ' || track / 20,
-            'master_metadata_album_album_name', 'Album ' || track / 10,
-            'spotify_track_uri', 'spotify:track:' || track_id,
-            'reason_start', 'trackdone', 'reason_end', case when n %% 9 = 0 then 'fwdbtn' else 'trackdone' end,
-            'shuffle', n %% 3 = 0, 'skipped', n %% 9 = 0, 'offline', false, 'offline_timestamp', null,
-            'incognito_mode', false
-        ),
-        'bulk'
-    from (
-        select
-            n, track, 'bulk' || lpad(track::text, 18, '0') as track_id,
-            %(first)s::timestamptz + n / %(a_day)s * interval '1 day' + n %% %(a_day)s * interval '100 seconds'
-                + n %% %(a_day)s / 40 * interval '50 minutes' as ended_at
-        from (
-            select n, (4000 * ((hashint8(n * 7919) + 2147483648) / 4294967296.0) ^ 3)::integer as track
-            from generate_series(0::bigint, %(days)s::bigint * %(a_day)s - 1) n
-        ) drawn
-    ) plays
-"""
 
 
 def build_demo(socket_dir: Path, database: str, folder: Path) -> None:
@@ -219,16 +184,9 @@ class Pipeline:
             connection.execute(
                 "insert into listeners (user_id, display_name, time_zone) values (%s, 'Max Loud', 'UTC')", [BULK]
             )
-            connection.execute(
-                INSERT_BULK,
-                {
-                    "user_id": BULK,
-                    "first": RUNS[0] - BULK_DAYS * timedelta(days=1),
-                    "days": BULK_DAYS,
-                    "a_day": BULK_A_DAY,
-                },
+            insert_life(
+                connection, BULK, first=RUNS[0] - BULK_DAYS * timedelta(days=1), days=BULK_DAYS, a_day=BULK_A_DAY
             )
-            connection.execute("select mark_days(%s, '-infinity', 'infinity')", [BULK])
             connection.commit()
             connection.execute("analyze raw_listening_events")
 

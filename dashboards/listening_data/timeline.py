@@ -60,29 +60,38 @@ def trend(user_id: str, period: Period, granularity: Granularity) -> pd.DataFram
     return sums.drop(columns="effective_artists").merge(_effective_artists(user_id, period, granularity), on="bucket")
 
 
+_LENGTHS = {"week": "7 days", "month": "1 month", "quarter": "3 months", "year": "1 year"}
+
+
 def _effective_artists(user_id: str, period: Period, granularity: Granularity) -> pd.DataFrame:
+    """bucket, effective_artists of the bucket's plays within the period."""
+    # Bucket by bucket: a small group each, where one over all of them takes twice as long.
     return read(
         """
-        with days as materialized (
-            select local_date, date_trunc(%(granularity)s, local_date::timestamp)::date as bucket
+        with buckets as materialized (
+            select distinct date_trunc(%(granularity)s, local_date::timestamp)::date as bucket
             from analytics.daily_trends
             where user_id = %(user_id)s and local_date between %(start)s and %(end)s
-        ),
-        artists as (
-            select bucket, artist_name, sum(plays) as plays
-            from analytics.artist_days
-            join days using (local_date)
-            where user_id = %(user_id)s and local_date between %(start)s and %(end)s
-            group by bucket, artist_name
         )
-        select bucket, effective_number(sum(plays), sum(plays * plays)) as effective_artists
-        from artists
-        group by bucket
+        select b.bucket, a.effective_artists
+        from buckets b
+        cross join lateral (
+            select effective_number(sum(plays), sum(plays * plays)) as effective_artists
+            from (
+                select sum(plays) as plays
+                from analytics.artist_days
+                where user_id = %(user_id)s
+                    and local_date between greatest(b.bucket, %(start)s)
+                        and least((b.bucket + %(length)s::interval)::date - 1, %(end)s)
+                group by artist_name
+            ) artists
+        ) a
         """,
         user_id=user_id,
         start=period.start,
         end=period.end,
         granularity=granularity,
+        length=_LENGTHS[granularity],
     )
 
 
