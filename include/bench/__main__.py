@@ -8,23 +8,14 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import os
 import sys
 import time
 import traceback
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
-from pathlib import Path
 
-from include.bench import Figure, load, measure
+from include.bench import Figure, load, measure, write_to
 from include.local.state import State
-
-
-def write_to(log: Path) -> None:
-    """Everything that this process and those it starts print goes to the log."""
-    with log.open("a") as file:
-        for stream in (1, 2):
-            os.dup2(file.fileno(), stream)
 
 
 def main() -> int:
