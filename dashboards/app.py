@@ -46,7 +46,7 @@ def home_page(parameters: dict[str, str]) -> str:
             recent = listening_data.days(row.user_id, person["as_of"] - dt.timedelta(days=7 * 26), person["as_of"])
             facts = (
                 f"<p><b>{look.duration(person['ms_played_28d'])}</b> in the last 28 days, "
-                f"<b>{look.count(person['plays'])}</b> plays since "
+                f"<b>{look.count(person['plays'])}</b> plays, {look.of_30s(person['plays_30s'])}, since "
                 f"{look.day(person['first_date'])}</p>{drawings.calendar(recent, person['as_of'], weeks=26)}"
             )
         else:
