@@ -144,6 +144,10 @@ bench: $(INSTALLED)  ## Measure; prints a table and writes .local/bench.json (AR
 evaluate: $(INSTALLED)  ## Compare the playlist generator with baselines (FILES=a.zip,b.json: on your own exports)
 	@FILES='$(FILES)' $(PYTHON) -m ml.evaluation
 
+.PHONY: lifelike
+lifelike: $(INSTALLED)  ## Statistics of the simulated listening beside real ones (FILES='a.zip b.zip': your own exports too)
+	@$(PYTHON) -m include.demo.lifelike $(FILES)
+
 .PHONY: lock
 lock: $(INSTALLED)  ## Compile requirements.lock from requirements.txt
 	@$(LOCK) requirements.txt -o requirements.lock
