@@ -109,7 +109,7 @@ endif
 
 .PHONY: forget
 forget: $(INSTALLED)  ## Remove a listener and everything about them: LISTENER=… YES=1 (IN=compose: in the containers)
-	@$(if $(filter compose,$(IN)),$(TOOLS) forget,$(STACK) exec -- python -m include.deploy.forget) "$(LISTENER)" $(if $(YES),--yes)
+	@$(if $(filter compose,$(IN)),$(TOOLS) forget,$(STACK) exec -- python -m include.deploy.forget) "$$LISTENER" $(if $(YES),--yes)
 
 .PHONY: doctor
 doctor: $(INSTALLED)  ## What is configured, reachable, stale or about to expire, and what to do (IN=compose)

@@ -18,17 +18,18 @@ import msgspec
 
 from include.ingestion.event_key import event_key
 from include.ingestion.json_rows import BadElement
+from include.ingestion.json_values import storable
+from include.ingestion.spotify_ids import TRACK_URI, is_spotify_id
 
 EXTENDED, ACCOUNT = "extended_history", "account_history"
 # Exports of 2020 also say where somebody was.
 PERSONAL_FIELDS = ("ip_addr", "ip_addr_decrypted", "city", "region", "metro_code", "longitude", "latitude")
 EARLIEST = datetime(2006, 1, 1, tzinfo=UTC)  # no play is older than Spotify
+CLOCKS_DIFFER = timedelta(days=1)  # no play is later than now and this
 LONGEST_PAYLOAD_BYTES = 64 * 1024
 MOST_MS_PLAYED = 2**31 - 1
 MOST_SHAPES = 1_000
 CLOSELY = 2_000  # rows
-TRACK_URI = "spotify:track:"
-LONGEST_ID = 64
 # A clock's start that is believed, in seconds; what is larger is in milliseconds. As in SQL's stream_ended_at.
 EARLIEST_CLOCK_SECONDS, LATEST_CLOCK_SECONDS = 1_200_000_000, 99_999_999_999
 LATE_SECONDS = 60
@@ -226,7 +227,7 @@ class RowReader:
         payload = _encode(row)
         # jsonb has no place for NUL. A backslash is found in no time.
         if b"\\" in payload and b"\\u0000" in payload:
-            payload = _encode(_without_nul(row))
+            payload = _encode(storable(row))
         if len(payload) > LONGEST_PAYLOAD_BYTES:
             return "too_large"
         if self.source == EXTENDED:
@@ -285,7 +286,7 @@ def _extended_item(row: dict[str, Any], is_video: bool) -> tuple[str, str | None
     uri = get("spotify_track_uri")
     if uri and uri.startswith(TRACK_URI):
         track_id = uri[len(TRACK_URI) :]
-        if not (track_id.isalnum() and track_id.isascii() and len(track_id) <= LONGEST_ID):
+        if not is_spotify_id(track_id):
             return "bad_track_uri"
         return ("video", None, (uri,)) if is_video else ("track", track_id, (uri,))
     episode = get("spotify_episode_uri") or get("episode_name")
@@ -333,13 +334,3 @@ def _account_item(row: dict[str, Any]) -> tuple[str, str | None, tuple[str, ...]
 
 def _why_no_row(row: Any) -> str:
     return str(row) if isinstance(row, BadElement) else "not_an_object"
-
-
-def _without_nul(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.replace("\0", "\ufffd")
-    if isinstance(value, list):
-        return [_without_nul(item) for item in value]
-    if isinstance(value, dict):
-        return {_without_nul(name): _without_nul(item) for name, item in value.items()}
-    return value

@@ -8,9 +8,9 @@ set local work_mem = '128MB';
 set local jit = off;
 
 create temp table marked_days on commit drop as
-select user_id, day from pending_days where step = 'listening_events';
+select user_id, day from takeable_days where step = 'listening_events';
 
-delete from pending_days where step = 'listening_events';
+delete from takeable_days where step = 'listening_events';
 
 analyze marked_days;
 
@@ -151,20 +151,21 @@ read as (
         r.ingested_at,
         r.source = 'api' as is_api,
         case r.source when 'extended_history' then 1 when 'account_history' then 2 else 3 end as rank,
-        case r.source
+        -- what becomes a key is shortened here, once: raw stays as it came
+        shown_name(case r.source
             when 'api' then r.payload #>> '{track,name}'
             when 'account_history' then r.payload ->> 'trackName'
             else r.payload ->> 'master_metadata_track_name'
-        end as track_name,
-        case r.source
+        end) as track_name,
+        shown_name(case r.source
             when 'api' then r.payload #>> '{track,artists,0,name}'
             when 'account_history' then r.payload ->> 'artistName'
             else r.payload ->> 'master_metadata_album_artist_name'
-        end as artist_name,
-        case r.source
+        end) as artist_name,
+        shown_name(case r.source
             when 'api' then r.payload #>> '{track,album,name}'
             else r.payload ->> 'master_metadata_album_album_name'
-        end as album_name,
+        end) as album_name,
         r.payload,
         case r.source
             when 'api' then r.payload #> '{track,duration_ms}'
@@ -202,9 +203,9 @@ select
     m.rank,
     m.known_by_name,
     m.clock_start,
-    coalesce(nullif(m.track_name, ''), 'Unknown track') as track_name,
-    coalesce(nullif(m.artist_name, ''), 'Unknown artist') as artist_name,
-    nullif(m.album_name, '') as album_name,
+    coalesce(m.track_name, 'Unknown track') as track_name,
+    coalesce(m.artist_name, 'Unknown artist') as artist_name,
+    m.album_name,
     case when m.is_api then m.payload #>> '{track,external_ids,isrc}' when m.rank = 1 then t.isrc end as isrc,
     m.payload ->> 'platform' as platform,
     nullif(m.payload ->> 'reason_start', '') as reason_start,
@@ -229,8 +230,7 @@ select
         when m.ms_known not between 0 and 86400000 then 'impossible_duration'
         when m.item_type = 'episode' then 'podcast_episode'
         when m.item_type in ('audiobook', 'video') then m.item_type
-        when (m.known_by_name or m.item_type = 'local')
-            and (coalesce(m.track_name, '') = '' or coalesce(m.artist_name, '') = '')
+        when (m.known_by_name or m.item_type = 'local') and (m.track_name is null or m.artist_name is null)
             then 'missing_track_id'
         when not m.known_by_name and m.item_type <> 'local' and m.track_id is null then 'missing_track_id'
         -- on for 0 ms is not heard

@@ -256,6 +256,26 @@ create index listening_events_known_by_name on staging.listening_events (user_id
 create index listening_events_track on staging.listening_events (user_id, track_id, ms_played);
 create index listening_events_estimated on staging.listening_events (user_id, track_id) where skipped_is_estimated;
 
+-- An ISRC that becomes known can only join an export's play of that track to an API row of the same recording close to where
+-- it was heard or reported, or part them.
+create or replace function mark_isrc(changed_tracks text[]) returns void language sql
+set search_path = pg_catalog, public, pg_temp as $$
+    insert into pending_days (step, user_id, day)
+    select distinct 'listening_events', e.user_id, (a.played_at at time zone 'UTC')::date as day
+    from listeners l
+    join staging.listening_events e
+        on e.user_id = l.user_id and e.track_id = any(changed_tracks) and e.source = 'extended_history'
+    join raw_listening_events r on r.user_id = e.user_id and r.source = e.source and r.event_key = e.event_id
+    join raw_listening_events a
+        on a.user_id = e.user_id and a.source = 'api'
+        and (
+            a.played_at between e.started_at - interval '60 seconds' and e.played_at + interval '60 seconds'
+            or a.played_at between r.played_at - interval '60 seconds' and r.played_at + interval '60 seconds'
+        )
+    order by e.user_id, day
+    on conflict do nothing
+$$;
+
 -- A length that becomes known changes what plays of the track were.
 create function mark_lengths(changed_tracks text[]) returns void language sql
 set search_path = pg_catalog, public, pg_temp as $$
