@@ -160,6 +160,16 @@ def test_a_row_where_a_late_play_was_heard_frees_the_one_where_it_was_reported(c
         assert connection.execute("select count(*) from staging.listening_events").fetchone() == (plays,)
 
 
+def test_a_row_told_by_a_late_play_stays_so_when_the_day_after_it_is_built(connection):
+    midnight = BEGIN.replace(hour=0) + timedelta(days=4)
+    reported = midnight - timedelta(minutes=10)
+    late = extended(reported, offline_timestamp=int((BEGIN - timedelta(seconds=200)).timestamp()))
+    for rows, plays in (([late, api(reported)], 1), ([extended(midnight + timedelta(minutes=2), "b")], 2)):
+        insert(connection, rows)
+        run_steps(connection, as_of=AS_OF)
+        assert connection.execute("select count(*) from staging.listening_events").fetchone() == (plays,)
+
+
 def marked(connection: psycopg.Connection) -> set[str]:
     return {day for (day,) in connection.execute("select day::text from pending_days where step = 'listening_events'")}
 
