@@ -144,7 +144,7 @@ def test_any_payload_passes_all_steps_and_others_tables_come_out_right(
     before = tables_of(connection, ada)
 
     odd_ids = [None, "a", "b" * 64, "-", " "]
-    odd_types = ["track", "episode", "audiobook", "video", "local", "thing"]
+    item_types = ["track", "episode", "audiobook", "video", "local"]
     with connection.transaction():
         for n, (source, payload) in enumerate(rows):
             connection.execute(
@@ -156,7 +156,7 @@ def test_any_payload_passes_all_steps_and_others_tables_come_out_right(
                     source,
                     uuid.UUID(int=n),
                     BEGIN + timedelta(minutes=random.choice([n, 3 * n, 5000])),
-                    random.choice(odd_types),
+                    random.choice(item_types),
                     random.choice(odd_ids),
                     payload,
                 ],

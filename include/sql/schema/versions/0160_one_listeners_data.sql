@@ -71,6 +71,9 @@ where
         where h.user_id = p.user_id and staging.place_of(h.step) < staging.place_of(p.step)
     );
 comment on view takeable_days is 'What steps may work on now: pending_days without held listeners. Deleting from it takes marks.';
+comment on column takeable_days.step is 'As in pending_days.';
+comment on column takeable_days.user_id is 'As in pending_days.';
+comment on column takeable_days.day is 'As in pending_days.';
 
 -- What a held listener's steps changed before one failed waits here, out of sight of scans and of publish().
 create table staging.held_changes (
