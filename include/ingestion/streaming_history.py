@@ -314,7 +314,7 @@ def _late_start(row: dict[str, Any], microseconds: int, ms_played: int | None) -
     start = row.get("offline_timestamp")
     if ms_played is None or not start:
         return ()
-    seconds = int(start if start <= LATEST_CLOCK_SECONDS else start / 1000)
+    seconds = int(start if start <= LATEST_CLOCK_SECONDS else start // 1000)
     if not EARLIEST_CLOCK_SECONDS <= seconds <= LATEST_CLOCK_SECONDS:
         return ()
     ended = _SECONDS_TO_POSTGRES_EPOCH + microseconds // 1_000_000
