@@ -30,6 +30,7 @@ select
     d.first_day,
     d.last_day,
     coalesce(c.duration_ms, d.ms_played / greatest(d.plays, 1))::bigint as duration_ms,
+    c.duration_ms as known_ms,
     d.days_ago,
     d.day_plays,
     d.day_skips
