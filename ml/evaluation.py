@@ -27,7 +27,7 @@ import argparse
 import json
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -196,14 +196,15 @@ def left_out(means: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
 
 
 def judged_playlists(
-    connection: psycopg.Connection, listeners: Sequence[Plays], weights: Mapping[str, Any]
+    connection: psycopg.Connection, listeners: Sequence[Plays], scorers: Callable[[Plays], Mapping[str, TrackScorer]]
 ) -> dict[str, dict[str, dict[str, float]]]:
     """Measure → whose lists → listener → mean over the cutoffs.
 
-    The lists are the product's own, with weights learned without the listener where there are any, and the very same
-    steps with the track scores of a decayed count, and with random ones. `all`, and each kind: share of the tracks
-    heard in the hold-out. `own persona`: share of a list's tracks heard in its persona's sessions of the hold-out;
-    `another persona`: the same of the other lists' tracks, in the same sessions.
+    `all`, and each kind: share of the tracks heard in the hold-out. `own persona`: share of a list's tracks heard in
+    its persona's sessions of the hold-out; `another persona`: the same of the other lists' tracks, in the same sessions.
+
+    :param scorers: name → scorer to make a listener's lists with, the last of them those that stand for the next
+        cutoff's previous ones.
     """
     from ml.playlists import build_playlists, write_playlists
     from ml.tables import Work
@@ -233,11 +234,7 @@ def judged_playlists(
             cutoff = days[plays.name]
             work = Work(plays.name, [], ended[0][0], last_day(connection, plays.name))
             lists = {}
-            for whose, scorer in (
-                ("decayed count", CountScorer("decayed count")),
-                ("random", CountScorer("random")),
-                (OURS, TrackScorer(weights.get(plays.name))),
-            ):
+            for whose, scorer in scorers(plays).items():
                 playlists, tracks = build_playlists(connection, work, scorer)
                 personas = {row[1]: row[2] for row in playlists}
                 lists[whose] = [(personas[row[1]], row[3], row[7]) for row in tracks]
@@ -474,7 +471,15 @@ def judge_real(histories: Sequence[History]) -> list[dict]:
             raise ValueError(f"less than {KNOWN_DAYS} days of listening before the hidden weeks")
         weights = learned(listeners) if len(listeners) >= LEARNERS else {}
         rows = summarise(judged_rankings(listeners, weights), "real", "nDCG@30")
-        playlists = judged_playlists(connection, listeners, weights)
+
+        def scorers(plays: Plays) -> dict[str, TrackScorer]:
+            return {
+                "decayed count": CountScorer("decayed count"),
+                "random": CountScorer("random"),
+                OURS: TrackScorer(weights.get(plays.name)),
+            }
+
+        playlists = judged_playlists(connection, listeners, scorers)
         rows += summarise(
             {f"playlists, {m}": lists for m, lists in playlists.items() if "persona" not in m}, "real", "share heard"
         )

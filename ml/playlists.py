@@ -462,30 +462,43 @@ def plural(count: int, noun: str) -> str:
 
 class Reasons:
     """A sentence or two on why a track is in a playlist: what its kind asks for, and what weighed most for it against
-    the others of its kind. Every number counts rows of the tables up to the playlist's as_of."""
+    the list's others of its kind. Every number counts rows of the tables up to the playlist's as_of."""
 
     def __init__(self, library: Library, scorer: TrackScorer):
         self.library = library
-        self.weighed: dict[str, dict[str, np.ndarray]] = {}
-        for kind, indexes in library.usable.items():
-            self.weighed[kind] = {
-                feature: np.round(values - np.median(values[indexes]), DIGITS)
-                for feature, values in scorer.contributions(QUESTION_OF[kind]).items()
-                if indexes
-            }
+        self.weighed = {kind: scorer.contributions(question) for kind, question in QUESTION_OF.items()}
 
     def of(self, chosen: Sequence[Candidate], persona_id: int, label: str, persona: np.ndarray) -> list[str]:
         """:param persona: (tracks,) the persona's part of the score."""
         named = Counter[str]()
-        return [self.explain(c, persona_id, label, float(persona[c.index]), named) for c in chosen]
+        usual = {
+            kind: {
+                feature: np.median([values[c.index] for c in chosen if c.kind == kind])
+                for feature, values in of_kind.items()
+            }
+            for kind, of_kind in self.weighed.items()
+            if any(c.kind == kind for c in chosen)
+        }
+        reasons = []
+        for c in chosen:
+            weights = {
+                feature: round(float(values[c.index] - usual[c.kind][feature]), DIGITS)
+                for feature, values in self.weighed[c.kind].items()
+            }
+            weights["persona"] = float(persona[c.index])
+            reasons.append(self.explain(c, persona_id, label, weights, named))
+        return reasons
 
-    def explain(self, c: Candidate, persona_id: int, label: str, persona: float, named: Counter[str]) -> str:
+    def explain(
+        self, c: Candidate, persona_id: int, label: str, weights: Mapping[str, float], named: Counter[str]
+    ) -> str:
+        """:param weights: feature → how much more it weighed for this track than for others of its kind.
+        :param named: artist → in how many reasons it stands as the one others are close to; counted on.
+        """
         opening = self.opening(c)
         sentences = [opening] if opening else []
-        weights = {feature: float(values[c.index]) for feature, values in self.weighed[c.kind].items()}
-        weights["persona"] = persona
         for feature in sorted(weights, key=lambda f: (-weights[f], f)):
-            if len(sentences) == 2 or (weights[feature] <= 0 and sentences):
+            if len(sentences) == 2 or (sentences and weights[feature] <= 0):
                 break
             if said := self.say(feature, c, persona_id, label, named):
                 sentences.append(said)

@@ -60,10 +60,13 @@ class Listening:
 
 
 class TrackScorer:
-    """:param weights: question → feature → weight; those that `ml.tuning` found when None."""
+    """:param weights: question → feature → weight; those that `ml.tuning` found when None.
+    :param persona_weight: of how well a track fits a persona, PERSONA_WEIGHT when None.
+    """
 
-    def __init__(self, weights: dict[str, dict[str, float]] | None = None):
+    def __init__(self, weights: dict[str, dict[str, float]] | None = None, persona_weight: float | None = None):
         self.weights = weights
+        self.persona_weight = persona_weight
 
     def fit(self, listening: Listening, y: None = None) -> TrackScorer:
         """Compute `features_`: name → (tracks,) value."""
@@ -129,7 +132,8 @@ class TrackScorer:
         for feature, values in self.contributions(question).items():
             parts[PART_OF[feature]] += values
         if persona is not None:
-            parts["persona"] += PERSONA_WEIGHT * self.persona_fit(persona)
+            weight = PERSONA_WEIGHT if self.persona_weight is None else self.persona_weight
+            parts["persona"] += weight * self.persona_fit(persona)
         return {part: np.round(values, DIGITS) + 0.0 for part, values in parts.items()}
 
 

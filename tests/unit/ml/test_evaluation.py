@@ -78,7 +78,12 @@ def test_what_is_unknown_is_neither_heard_nor_skipped():
 
 
 def test_each_question_is_asked_about_its_own_tracks():
-    rows = [("old", "A", 0, 0, False), ("new", "B", 95, 1, False), ("mid", "C", 60, 2, False), ("cut", "D", 95, 3, True)]
+    rows = [
+        ("old", "A", 0, 0, False),
+        ("new", "B", 95, 1, False),
+        ("mid", "C", 60, 2, False),
+        ("cut", "D", 95, 3, True),
+    ]
     rows = sorted(rows, key=lambda row: row[2]) + [("new", "B", 101 + i, 9 + i, False) for i in range(3)]
     plays = encode("x", rows)
     names = list(dict.fromkeys(row[0] for row in rows))

@@ -101,7 +101,9 @@ def library_of(
     tracks = [c.track for c in sorted(candidates, key=lambda c: c.track_id)]
     neighbours = [(artist, [other], [0.5], [9]) for pair in pairs for artist, other in (pair, pair[::-1])]
     days = TrackDays(np.arange(len(tracks)), *np.array([[31, 5, 0]] * len(tracks), dtype=int).reshape(-1, 3).T)
-    return Library(tracks, [], days, persona_plays, [()] * 3, list(zip(*neighbours, strict=True)) or [()] * 4, date(2025, 6, 1))
+    return Library(
+        tracks, [], days, persona_plays, [()] * 3, list(zip(*neighbours, strict=True)) or [()] * 4, date(2025, 6, 1)
+    )
 
 
 def score_of(rows) -> np.ndarray:
