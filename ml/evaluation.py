@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -201,7 +202,8 @@ def judged_playlists(
     """Measure → whose lists → listener → mean over the cutoffs.
 
     `all`, and each kind: share of the tracks heard in the hold-out. `own persona`: share of a list's tracks heard in
-    its persona's sessions of the hold-out; `another persona`: the same of the other lists' tracks, in the same sessions.
+    its persona's sessions of the hold-out; `another persona`: the same of the other lists' tracks, in the same
+    sessions.
 
     :param scorers: name → scorer to make a listener's lists with, the last of them those that stand for the next
         cutoff's previous ones.
@@ -493,6 +495,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("files", nargs="*", help="real listeners, each a file or folder; default: invented ones")
     parser.add_argument("--seeds", type=int, nargs="+", default=REPORT_SEEDS, help="invented listeners")
     options = parser.parse_args(arguments)
+    logging.disable(logging.INFO)  # what the import and the database say of themselves
     try:
         histories = files_of(options.files)
         if histories:

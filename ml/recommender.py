@@ -148,7 +148,7 @@ PART_OF = {
 PERSONA_WEIGHT = 1.0
 # Learned by `FILES=… python -m ml.tuning` from thirteen real people.
 WEIGHTS = {
-    "next": {"plays_30": 0.9, "days_14": 0.8, "heat": 0.04, "company": 0.17, "overdue": 0.06},
-    "returns": {"days_240": 0.91, "heat": 0.13, "overdue": -0.15},
-    "new": {"plays_30": 1.5, "heat": 0.1, "company": 0.15, "rest": -0.15},
+    "next": {"plays_30": 0.8765, "days_14": 0.7959, "heat": 0.0381, "company": 0.1474, "overdue": 0.0617},
+    "returns": {"days_240": 0.839, "heat": 0.1288, "overdue": -0.1302},
+    "new": {"plays_30": 1.5965, "heat": 0.07, "company": 0.1293, "rest": -0.0646},
 }

@@ -52,7 +52,7 @@ def learn_question(question: str, moments: Sequence[Moment]) -> dict[str, float]
         heard.append(moment.heard[best])
         weights.append(weight / weight.sum() / of_listener[moment.listener] / len(of_listener))
     X, y, w = np.vstack(rows), np.concatenate(heard).astype(float), np.concatenate(weights)
-    scale = X.std(axis=0) + 1e-9
+    scale = np.sqrt(np.average((X - np.average(X, axis=0, weights=w)) ** 2, axis=0, weights=w)) + 1e-9
     return dict(zip(names, np.round(logistic(X / scale, y, w) / scale, 4).tolist(), strict=True))
 
 
