@@ -23,6 +23,7 @@ import numpy as np
 import psycopg
 from psycopg.rows import RowFactory, namedtuple_row, tuple_row
 from scipy import sparse
+from scipy.optimize import linear_sum_assignment
 
 from ml.recommender import DIGITS, LAST_SESSIONS, LIKE_SESSIONS, PARTS, Listening, TrackScorer
 from ml.tables import Work, columns, listener_of, no_cycles, replace_rows, statement, take_work
@@ -44,6 +45,10 @@ HEARD_MS, SHORTEST_MS = 30_000, 60_000
 SHARED_CANDIDATES = 300
 # A track of the previous playlist stays while it ranks within this many times its kind's share of the list.
 STAYS_WITHIN = 2.0
+# More than any difference of scores: who stays is asked before who is better.
+STAYS_BONUS = 100.0
+# Tracks are shared out among this many times as many as are needed.
+SHARED_OUT_WITHIN = 3
 KEEP_PLAYLISTS = 60
 # An artist stands in at most this many of a playlist's reasons as the one whom others are close to.
 COMPANION_REASONS = 3
@@ -230,14 +235,18 @@ class Draft:
 
     :param candidates: best first within each kind.
     :param previous: track ids of the persona's previous playlist.
+    :param score: of each of the library's tracks; needed where several are drafted together.
     """
 
-    def __init__(self, candidates: Sequence[Candidate], previous: Sequence[str]):
+    def __init__(self, candidates: Sequence[Candidate], previous: Sequence[str], score: np.ndarray | None = None):
         stays = set(previous)
+        self.score = score
         self.ranked: dict[str, list[Candidate]] = {}
+        self.staying = set[str]()
         for kind, share in KINDS.items():
             of_kind = [c for c in candidates if c.kind == kind]
             near = int(STAYS_WITHIN * share)
+            self.staying |= {c.track_id for c in of_kind[:near]} & stays
             self.ranked[kind] = [c for c in of_kind[:near] if c.track_id in stays]
             self.ranked[kind] += [c for c in of_kind[:near] if c.track_id not in stays]
             self.ranked[kind] += of_kind[near:]
@@ -263,16 +272,23 @@ class Draft:
 
 
 def draft(drafts: Sequence[Draft], length: int = LENGTH) -> None:
-    """Fill a listener's playlists: each in turn takes the best track it may have, until its kinds' shares are full,
-    then until it is as long as it should be.
+    """Fill a listener's playlists: each takes the very best, which it may have in common with others, then the best
+    tracks of each kind are shared out to those they fit; what is missing each in turn takes from its own ranking.
 
     A track that one took, another takes only while the two have fewer than IN_COMMON in common.
     """
 
-    def fill(pools: Sequence[Sequence[Candidate]], most: int, *, is_limited: bool = True, in_common: int = IN_COMMON):
+    def fill(
+        pools: Sequence[Sequence[Candidate]],
+        most: int | Sequence[int],
+        *,
+        is_limited: bool = True,
+        in_common: int = IN_COMMON,
+    ) -> None:
         """Until each has taken `most` more of its pool, or is `length` long."""
         coming = [iter(pool) for pool in pools]
-        goals = [min(len(one.chosen) + most, length) for one in drafts]
+        more = [most] * len(drafts) if isinstance(most, int) else most
+        goals = [min(len(one.chosen) + its, length) for one, its in zip(drafts, more, strict=True)]
         going = [i for i in range(len(drafts)) if len(drafts[i].chosen) < goals[i]]
         while going:
             for i in list(going):
@@ -288,14 +304,45 @@ def draft(drafts: Sequence[Draft], length: int = LENGTH) -> None:
                     going.remove(i)
 
     for kind, share in KINDS.items():
-        fill([one.ranked[kind] for one in drafts], share * length // LENGTH)
+        of_kind = [one.ranked[kind] for one in drafts]
+        share = share * length // LENGTH
+        if kind == "familiar":
+            fill(of_kind, IN_COMMON)
+            share -= IN_COMMON
+        before = [len(one.chosen) for one in drafts]
+        if len(drafts) > 1:
+            share_out(drafts, kind, share)
+        missing = [share - len(one.chosen) + known for one, known in zip(drafts, before, strict=True)]
+        fill(of_kind, missing)
     everything = [list(chain.from_iterable(one.ranked.values())) for one in drafts]
     fill(everything, length)
     for in_common in (IN_COMMON, length):
         short = [max(SHORTEST - len(one.chosen), 0) for one in drafts]
-        if any(short):
-            pools = [pool if missing else [] for pool, missing in zip(everything, short, strict=True)]
-            fill(pools, max(short), is_limited=False, in_common=in_common)
+        fill(everything, short, is_limited=False, in_common=in_common)
+
+
+def share_out(drafts: Sequence[Draft], kind: str, share: int) -> None:
+    """Give each draft up to `share` more tracks of a kind, no track to two, so that the scores add up to the most: the
+    best tracks are taken, each by whom it fits (an assignment problem, Kuhn 1955)."""
+    near = SHARED_OUT_WITHIN * share * len(drafts)
+    taken = set[str]().union(*(one.ids for one in drafts))
+    pool = {c.index: c for one in drafts for c in one.ranked[kind][:near] if c.track_id not in taken}
+    indexes = sorted(pool)
+    if not indexes:
+        return
+    worth = np.empty((len(drafts), len(indexes)))
+    for row, one in enumerate(drafts):
+        assert one.score is not None
+        stays = np.array([pool[i].track_id in one.staying for i in indexes])
+        worth[row] = one.score[indexes] + STAYS_BONUS * stays
+    owners = np.repeat(np.arange(len(drafts)), share)
+    places, tracks = linear_sum_assignment(worth[owners], maximize=True)
+    pairs = sorted(
+        (-worth[owner, track], indexes[track], owner) for owner, track in zip(owners[places], tracks, strict=True)
+    )
+    for _, index, owner in pairs:
+        if drafts[owner].may_take(pool[index], (), is_limited=True, in_common=0):
+            drafts[owner].take(pool[index])
 
 
 def choose_tracks(candidates: Sequence[Candidate], previous: Sequence[str], length: int = LENGTH) -> list[Candidate]:
@@ -415,7 +462,7 @@ def playlists_from(
     for persona_id, _, _ in personas:
         parts.append(parts_of(library, scorer, persona_id))
         scores.append(np.round(sum(parts[-1][part] for part in PARTS), DIGITS))
-        drafts.append(Draft(library.ranked(scores[-1]), previous[persona_id]))
+        drafts.append(Draft(library.ranked(scores[-1]), previous[persona_id], scores[-1]))
     draft(drafts)
     reasons = Reasons(library, scorer)
     for (persona_id, label, description), its_parts, score, filled in zip(personas, parts, scores, drafts, strict=True):
