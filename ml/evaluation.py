@@ -205,10 +205,10 @@ def judged_playlists(
     its persona's sessions of the hold-out; `another persona`: the same of the other lists' tracks, in the same
     sessions.
 
-    :param scorers: name → scorer to make a listener's lists with, the last of them those that stand for the next
-        cutoff's previous ones.
+    :param scorers: name → scorer to make a listener's lists with. Each list is made anew: none stays from the cutoff
+        before.
     """
-    from ml.playlists import build_playlists, write_playlists
+    from ml.playlists import build_playlists
     from ml.tables import Work
 
     as_of = AsOf(connection)
@@ -240,8 +240,6 @@ def judged_playlists(
                 playlists, tracks = build_playlists(connection, work, scorer)
                 personas = {row[1]: row[2] for row in playlists}
                 lists[whose] = [(personas[row[1]], row[3], row[7]) for row in tracks]
-            with connection.transaction():
-                write_playlists(connection, work, playlists, tracks)
             waiting.append((plays, cutoff, lists))
     return {
         measure: {whose: {name: float(np.mean(v)) for name, v in of.items()} for whose, of in lists.items()}

@@ -30,7 +30,7 @@ from ml.tables import Work, columns, listener_of, no_cycles, replace_rows, state
 from ml.titles import is_no_song, song_title
 
 LENGTH = 30
-KINDS = {"familiar": 14, "rediscovered": 10, "new": 6}
+KINDS = {"familiar": 18, "rediscovered": 7, "new": 5}
 QUESTION_OF = {"familiar": "next", "rediscovered": "returns", "new": "new"}
 REST_DAYS = 60
 NEW_MAX_PLAYS = 3
