@@ -113,10 +113,7 @@ class History(NamedTuple):
     @classmethod
     def of_life(cls, life: Life) -> History:
         ahead = [
-            datetime.fromtimestamp(life.plays[session.first_play].started_ms / 1000, ZoneInfo(session.time_zone))
-            .utcoffset()
-            .total_seconds()
-            for session in life.sessions
+            _ahead_s(life.plays[session.first_play].started_ms // 1000, session.time_zone) for session in life.sessions
         ]
         return cls.of_rows(
             life.listener.user_id,
@@ -151,6 +148,11 @@ def _documents(path: Path) -> Iterable[list[dict[str, Any]]]:
             stem = name.rsplit("/", 1)[-1]
             if stem.endswith(".json") and stem.startswith(("StreamingHistory", "Streaming_History", "endsong")):
                 yield json.loads(archive.read(name))
+
+
+def _ahead_s(moment_s: int, time_zone: str) -> float:
+    offset = datetime.fromtimestamp(moment_s, ZoneInfo(time_zone)).utcoffset()
+    return offset.total_seconds() if offset else 0.0
 
 
 def _account_row(row: dict[str, Any]) -> _Row:

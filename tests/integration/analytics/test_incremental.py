@@ -61,8 +61,12 @@ rows = st.one_of(
 zone_changes = st.tuples(st.just("zone"), st.sampled_from(ZONES), st.one_of(st.none(), moments))
 quarantines = st.tuples(st.just("quarantine"), st.integers(0, 30))
 known_tracks = st.tuples(st.just("track"), tracks, st.sampled_from([None, 45_000, 400_000]))
+# Another source's row of a late play, where it was reported.
+echoes = st.tuples(st.just("echo"), st.integers(0, 3), st.sampled_from([api, account]), st.integers(-70, 70))
 histories = st.lists(
-    st.one_of(st.lists(rows, min_size=1, max_size=8), zone_changes, quarantines, known_tracks), min_size=2, max_size=7
+    st.one_of(st.lists(rows, min_size=1, max_size=8), zone_changes, quarantines, known_tracks, echoes),
+    min_size=2,
+    max_size=7,
 )
 
 
@@ -93,6 +97,17 @@ def play_back(connection: psycopg.Connection, step) -> None:
                 " on conflict (track_id) do update set duration_ms = excluded.duration_ms",
                 [track, duration_ms],
             )
+        case ("echo", number, make, seconds):
+            late = connection.execute(
+                """
+                select played_at, payload ->> 'master_metadata_track_name' from raw_listening_events
+                where played_at - ended_at > interval '1 minute' order by played_at, event_key offset %s limit 1
+                """,
+                [number],
+            ).fetchone()
+            if late is not None:
+                reported_at, name = late
+                insert(connection, [make(reported_at + timedelta(seconds=seconds), name.removeprefix("title "))])
         case list():
             insert(connection, step)
     connection.commit()
