@@ -66,7 +66,7 @@ def listening_at(plays: Plays) -> Listening:
         track=days // 10**6,
         days_ago=days % 10**6,
         plays=np.bincount(at),
-        skips=np.bincount(at, weights=plays.skipped),
+        heard=np.bincount(at, weights=plays.heard),
         artist=plays.artist_of,
         last_sessions=sessions[max(sessions.shape[0] - LIKE_SESSIONS, 0) :],
         persona_plays=np.zeros((tracks, 1)),
@@ -272,10 +272,9 @@ class CountScorer(TrackScorer):
 
     def fit(self, listening: Listening, y: None = None) -> CountScorer:
         self.listening_ = listening
-        heard = np.maximum(listening.plays - listening.skips, 0)
         self.count_: np.ndarray = np.bincount(
             listening.track,
-            weights=heard * 0.5 ** (listening.days_ago / self.HALF_LIFE),
+            weights=listening.heard * 0.5 ** (listening.days_ago / self.HALF_LIFE),
             minlength=len(listening.artist),
         )
         if self.by == "random":

@@ -93,13 +93,13 @@ class TrackDays(NamedTuple):
     """When tracks were heard: arrays with an entry for each track and day.
 
     :param track: the track's place in the library.
-    :param days_ago, plays, skips: of that track on that day.
+    :param days_ago, plays, heard: of that track on that day.
     """
 
     track: np.ndarray
     days_ago: np.ndarray
     plays: np.ndarray
-    skips: np.ndarray
+    heard: np.ndarray
 
 
 class Library:
@@ -134,18 +134,15 @@ class Library:
         self.neighbours = sparse.csr_matrix((flat(scores, float), heard_beside), shape=(len(self.artists),) * 2)
         self.beside = dict(zip(artists, zip(others, scores, sessions_together, strict=True), strict=True))
 
-        played_tracks, persona_ids, persona_counts, heard_counts, longest = persona_plays
+        played_tracks, persona_ids, persona_counts, longest = persona_plays
         self.personas = sorted(set(persona_ids))
         self.persona_code = {persona: i for i, persona in enumerate(self.personas)}
         by_persona = np.zeros((len(self.rows), max(len(self.personas), 1)))
-        self.heard, self.longest_ms = np.zeros(len(self.rows), dtype=int), np.zeros(len(self.rows), dtype=int)
-        for track, persona, plays, heard, ms in zip(
-            played_tracks, persona_ids, persona_counts, heard_counts, longest, strict=True
-        ):
+        self.longest_ms = np.zeros(len(self.rows), dtype=int)
+        for track, persona, plays, ms in zip(played_tracks, persona_ids, persona_counts, longest, strict=True):
             # Another run may have added plays whose tracks have not been counted yet.
             if (i := code.get(track)) is not None:
                 by_persona[i, self.persona_code[persona]] = plays
-                self.heard[i] += heard
                 self.longest_ms[i] = max(self.longest_ms[i], ms)
 
         session_code = {session: i for i, session in enumerate(sorted(set(last_sessions[0])))}
@@ -155,7 +152,7 @@ class Library:
             track=days.track,
             days_ago=days.days_ago,
             plays=days.plays,
-            skips=days.skips,
+            heard=days.heard,
             artist=self._artist_codes(row.artist_name for row in self.rows),
             last_sessions=sparse.csr_matrix(
                 (plays_inside.astype(float), (at_session, at_track)), shape=(len(session_code), len(self.rows))
@@ -183,10 +180,10 @@ class Library:
         return 0 if code is None else int(self.listening.persona_plays[index, code])
 
     def days_heard(self, index: int) -> np.ndarray:
-        """How many days ago a track was not skipped, newest first."""
+        """How many days ago a track was heard, newest first."""
         entries = slice(self.first_entry[index], self.first_entry[index + 1])
         days = self.listening
-        return np.sort(days.days_ago[entries][days.plays[entries] > days.skips[entries]])
+        return np.sort(days.days_ago[entries][days.heard[entries] > 0])
 
     def closest(self, artist: str, but: Mapping[str, int]) -> tuple[str, int] | None:
         """The artist played in the last 28 days whom this one is closest to, and in how many sessions both were.
@@ -208,7 +205,7 @@ class Library:
             return None
         if index >= self.own:
             return "new"
-        if not self.heard[index] or self.longest_ms[index] < (HEARD_MS if row.known_ms else SHORTEST_MS):
+        if not row.heard or self.longest_ms[index] < (HEARD_MS if row.known_ms else SHORTEST_MS):
             return None
         if row.skips >= SKIPS and row.skips >= SKIP_SHARE * row.plays:
             return None
@@ -413,7 +410,7 @@ def load_library(connection: psycopg.Connection, work: Work) -> Library:
         tracks = track_library.fetchall()
         days = TrackDays(
             np.repeat(np.arange(len(tracks)), [len(row.days_ago) for row in tracks]),
-            *(flat((getattr(row, name) for row in tracks), int) for name in ("days_ago", "day_plays", "day_skips")),
+            *(flat((getattr(row, name) for row in tracks), int) for name in ("days_ago", "day_plays", "day_heard")),
         )
         return Library(
             tracks,

@@ -11,7 +11,7 @@ few named features, learned from real people's histories (`ml.tuning`), so that 
 * **freshness**: how long the track has not been heard (`rest`), and that against how long it usually rests (`overdue`).
 * **persona**: ln of how much more of the track's, and its artist's, plays fall into this kind of session than usual.
 
-A play counts as heard where it was not skipped.
+Only plays that were heard count: not skipped, and known not to be.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ NEVER = 400.0
 class Listening:
     """What the scorer knows of one listener at one moment.
 
-    :param track, days_ago, plays, skips: one entry for each track and day it was played on; days before the last day
+    :param track, days_ago, plays, heard: one entry for each track and day it was played on; days before the last day
         of listening.
     :param artist: (tracks,) code of each track's artist.
     :param last_sessions: (sessions, tracks) sparse, plays heard in the last LIKE_SESSIONS sessions, oldest first.
@@ -49,7 +49,7 @@ class Listening:
     track: np.ndarray
     days_ago: np.ndarray
     plays: np.ndarray
-    skips: np.ndarray
+    heard: np.ndarray
     artist: np.ndarray
     last_sessions: sparse.csr_matrix
     persona_plays: np.ndarray
@@ -74,9 +74,8 @@ class TrackScorer:
         """Compute `features_`: name → (tracks,) value."""
         self.listening_ = listening
         tracks = len(listening.artist)
-        heard = np.maximum(listening.plays - listening.skips, 0).astype(float)
-        track, ago = listening.track[heard > 0], listening.days_ago[heard > 0]
-        heard = heard[heard > 0]
+        is_heard = listening.heard > 0
+        track, ago, heard = (of[is_heard] for of in (listening.track, listening.days_ago, listening.heard))
         oldest = int(ago.max(initial=0)) + 1
 
         def halved(counts: np.ndarray, half_life: float) -> np.ndarray:
@@ -147,8 +146,8 @@ PART_OF = {
     "rest": "freshness",
     "overdue": "freshness",
 }
-# Small: playlists are shared out, so it is enough that a track goes to whom it fits rather than to another. Chosen on the
-# same people: twice this costs 0.01 of what is heard of a list, half of it halves what makes the lists differ.
+# Small: playlists are shared out, so it is enough that a track goes to whom it fits rather than to another. Chosen on
+# the same people: twice this costs 0.01 of what is heard of a list, half of it halves what makes the lists differ.
 PERSONA_WEIGHTS = {"next": 0.2, "returns": 0.2, "new": 0.05}
 # Learned by `FILES=… python -m ml.tuning` from thirteen real people.
 WEIGHTS = {

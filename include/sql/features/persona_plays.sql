@@ -1,10 +1,8 @@
--- How often each track was played in each persona's sessions, how often it was heard there (what is not known is
--- neither heard nor skipped), and its longest play.
+-- How often each track was played in each persona's sessions, and its longest play.
 select
     e.track_id,
     c.persona_id,
     count(*)::integer as plays,
-    (count(*) filter (where not e.skipped))::integer as heard,
     max(e.ms_played) as longest_ms
 from staging.listening_events e
 join staging.session_clusters c on c.user_id = e.user_id and c.session_id = e.session_id

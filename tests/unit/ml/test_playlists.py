@@ -45,6 +45,7 @@ class Track(NamedTuple):
     track_name: str
     plays: int = 5
     skips: int = 0
+    heard: int = 5
     plays_7d: int = 0
     plays_28d: int = 1
     first_day: date = date(2025, 1, 1)
@@ -162,23 +163,23 @@ def test_what_is_no_song_or_was_never_heard_is_not_offered():
         Track("t1", "a", "x", "Intro"),
         Track("t2", "a", "x", "Short one", known_ms=45_000),
         Track("t3", "a", "x", "Never let run"),
-        Track("t4", "a", "x", "Only skipped"),
-        Track("t5", "a", "x", "Unknown what became of it"),
+        Track("t4", "a", "x", "Only skipped", skips=1, heard=0),
+        Track("t5", "a", "x", "Unknown what became of it", heard=0),
         Track("t6", "a", "x", "Known length, heard", known_ms=300_000),
     ]
-    days = TrackDays(np.arange(len(rows)), *np.array([[31, 5, 0]] * len(rows)).T)
-    heard = [("t0", 3, 90), ("t1", 3, 90), ("t2", 3, 45), ("t3", 3, 20), ("t4", 0, 90), ("t5", 0, 90), ("t6", 1, 40)]
-    plays = [(track, 1, 5, times, 1000 * seconds) for track, times, seconds in heard]
+    days = TrackDays(np.arange(len(rows)), *np.array([[31, 5, 5]] * len(rows)).T)
+    longest = {"t0": 90, "t1": 90, "t2": 45, "t3": 20, "t4": 90, "t5": 90, "t6": 40}
+    plays = [(track, 1, 5, 1000 * seconds) for track, seconds in longest.items()]
     library = Library(rows, [], days, list(zip(*plays, strict=True)), [()] * 3, [()] * 4, date(2025, 6, 1))
     assert [row.track_id for i, row in enumerate(rows) if library.kind(i)] == ["t0", "t6"]
 
 
 def library_of(
-    candidates: list[Candidate], pairs: list[tuple[str, str]], persona_plays: Sequence[Sequence] = ((),) * 5
+    candidates: list[Candidate], pairs: list[tuple[str, str]], persona_plays: Sequence[Sequence] = ((),) * 4
 ) -> Library:
     tracks = [c.track for c in sorted(candidates, key=lambda c: c.track_id)]
     neighbours = [(artist, [other], [0.5], [9]) for pair in pairs for artist, other in (pair, pair[::-1])]
-    days = TrackDays(np.arange(len(tracks)), *np.array([[31, 5, 0]] * len(tracks), dtype=int).reshape(-1, 3).T)
+    days = TrackDays(np.arange(len(tracks)), *np.array([[31, 5, 5]] * len(tracks), dtype=int).reshape(-1, 3).T)
     return Library(
         tracks, [], days, persona_plays, [()] * 3, list(zip(*neighbours, strict=True)) or [()] * 4, date(2025, 6, 1)
     )
@@ -210,5 +211,5 @@ def test_artists_heard_together_stand_beside_each_other():
 
 def test_plays_of_a_track_that_is_not_counted_yet_wait_for_the_next_run():
     candidates = candidates_of([("familiar", artist, artist, -float(artist)) for artist in range(2)])
-    library = library_of(candidates, [], [("t000", "t009", "t001"), (1, 1, 2), (4, 7, 1), (4, 7, 1), (99_000,) * 3])
+    library = library_of(candidates, [], [("t000", "t009", "t001"), (1, 1, 2), (4, 7, 1), (99_000,) * 3])
     assert library.listening.persona_plays.tolist() == [[4, 0], [0, 1]]
