@@ -159,8 +159,11 @@ class Library:
             ),
             persona_plays=by_persona,
         )
-        kinds = [self.kind(index) for index in range(len(self.rows))]
-        self.usable = {kind: [i for i, its_kind in enumerate(kinds) if its_kind == kind] for kind in KINDS}
+        # In order of id, so that a stable sort leaves equals in it.
+        in_order = sorted(range(len(self.rows)), key=lambda i: self.rows[i].track_id)
+        offered = [Candidate(self.rows[i], kind, i) for i in in_order if (kind := self.kind(i))]
+        self.candidates = {kind: [c for c in offered if c.kind == kind] for kind in KINDS}
+        self.usable = {kind: np.array([c.index for c in of], dtype=int) for kind, of in self.candidates.items()}
 
         # What reasons say, counted once.
         self.first_entry = np.searchsorted(days.track, np.arange(len(self.rows) + 1))
@@ -217,9 +220,9 @@ class Library:
     def ranked(self, score: np.ndarray) -> list[Candidate]:
         """Every usable track, kind by kind and best first; equals in order of id."""
         return [
-            Candidate(self.rows[i], kind, i)
+            self.candidates[kind][i]
             for kind, indexes in self.usable.items()
-            for i in sorted(indexes, key=lambda i: (-score[i], self.rows[i].track_id))
+            for i in np.argsort(-score[indexes], kind="stable").tolist()
         ]
 
 
