@@ -56,7 +56,7 @@ def checksums(owner: psycopg.Connection) -> dict[str, str | None]:
 
 
 def spoil_raw(owner: psycopg.Connection, writer: psycopg.Connection) -> None:
-    insert(writer, [{**extended(NEXT_DAY, track("z1")), "source": "radio"}], "ada")
+    insert(writer, [{**extended(NEXT_DAY, track("z1")), "payload": [1]}], "ada")
 
 
 def spoil_analytics(owner: psycopg.Connection, writer: psycopg.Connection) -> None:

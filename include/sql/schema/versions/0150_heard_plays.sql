@@ -256,13 +256,26 @@ create index listening_events_known_by_name on staging.listening_events (user_id
 create index listening_events_track on staging.listening_events (user_id, track_id, ms_played);
 create index listening_events_estimated on staging.listening_events (user_id, track_id) where skipped_is_estimated;
 
+-- Who has plays: one look into the index for each.
+create function staging.heard_listeners() returns setof text language sql stable as $$
+    with recursive
+    heard as (
+        select min(user_id) as user_id from staging.listening_events
+        union all
+        select (select min(e.user_id) from staging.listening_events e where e.user_id > h.user_id)
+        from heard h
+        where h.user_id is not null
+    )
+    select user_id from heard where user_id is not null
+$$;
+
 -- An ISRC that becomes known can only join an export's play of that track to an API row of the same recording close to where
 -- it was heard or reported, or part them.
 create or replace function mark_isrc(changed_tracks text[]) returns void language sql
 set search_path = pg_catalog, public, pg_temp as $$
     insert into pending_days (step, user_id, day)
     select distinct 'listening_events', e.user_id, (a.played_at at time zone 'UTC')::date as day
-    from listeners l
+    from staging.heard_listeners() l (user_id)
     join staging.listening_events e
         on e.user_id = l.user_id and e.track_id = any(changed_tracks) and e.source = 'extended_history'
     join raw_listening_events r on r.user_id = e.user_id and r.source = e.source and r.event_key = e.event_id
@@ -281,7 +294,7 @@ create function mark_lengths(changed_tracks text[]) returns void language sql
 set search_path = pg_catalog, public, pg_temp as $$
     insert into pending_days (step, user_id, day)
     select distinct 'listening_events', e.user_id, (e.played_at at time zone 'UTC')::date as day
-    from listeners l
+    from staging.heard_listeners() l (user_id)
     join tracks t on t.track_id = any(changed_tracks)
     join staging.listening_events e on e.user_id = l.user_id and e.track_id = t.track_id and e.skipped_is_estimated
     where skipped_by_length(
