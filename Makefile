@@ -141,7 +141,7 @@ bench: $(INSTALLED)  ## Measure; prints a table, writes .local/bench.json and .l
 	@$(PYTHON) -m include.bench $(ARGS)
 
 .PHONY: evaluate
-evaluate: $(INSTALLED)  ## Compare the playlist generator with baselines (FILES=a.zip,b.json: on your own exports)
+evaluate: $(INSTALLED)  ## Rankings and playlists against simple rivals (FILES="a.zip folder b.zip@Europe/Berlin": on real listeners)
 	@FILES='$(FILES)' $(PYTHON) -m ml.evaluation
 
 .PHONY: lifelike

@@ -1,167 +1,79 @@
-"""How well the recommender tells what a listener will play: `python -m ml.evaluation`, or `make evaluate`.
+"""How well rankings and playlists tell what a listener will hear: `python -m ml.evaluation`, or `make evaluate`.
 
 A temporal hold-out: at each of several cutoffs the HOLDOUT_DAYS after it are hidden, 30 tracks are picked from what
-was heard before, and compared with what was then played without skipping.
+was played before, and compared with what was then heard.
 
-* **next**: any track heard before the cutoff; relevant is what is played in the hold-out.
-* **returns**: only tracks not heard for REST_DAYS before the cutoff; relevant is what comes back in the hold-out.
+* **next**: any track; relevant is what is heard in the hold-out.
+* **returns**: only tracks not played for REST_DAYS; relevant is what is heard again.
+* **new**: only tracks played at most NEW_MAX_PLAYS times, all lately; relevant are those that became favourites, heard
+  at least FAVOURITE_PLAYS times in the hold-out.
+* **playlists** (of real people): those the product's own steps make at the cutoff; what share of their tracks is heard
+  in the hold-out, all in all and of each kind, and of each persona's list in that persona's later sessions.
 
-Against: random from the library, most played, most played in the last 28 days, and item-kNN (cosine) and ALS from
-`implicit` (sessions as users; asked with the plays of the last 28 days).
+Listeners are invented (`include.demo`), from seeds that nothing was tuned on, or real: `FILES="a.zip folder
+b.zip@Europe/Berlin" make evaluate`, a listener a file or folder of any export Spotify gives, with the zone where it
+is known. Their plays go through the product's own import and rules.
 
-Listeners are synthetic (`include.demo`), from seeds not used for tuning, or one's own exports: `FILES=a.zip,b.json
-make evaluate`. The recommender sees the same plays as the baselines, and nothing after the cutoff.
+The recommender and its rivals (`ml.rivals`) know the same plays. What either has learned from others, it learned
+without the listener who is judged: the rivals' parameters, and, with LEARNERS real people or more, the recommender's
+weights (`ours`); with fewer, and in any case as `ours as shipped`, its weights are those of `ml.recommender`.
+
+Intervals are 95 % bootstrap intervals of the mean over people (Efron 1979).
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
-import warnings
-import zipfile
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import sparse
-from threadpoolctl import threadpool_limits
+import psycopg
 
-from ml.cooccurrence import MIN_SCORE, cooccurrence, pair_scores, session_weight
-from ml.playlists import REST_DAYS
-from ml.recommender import Listening, TrackScorer, age_bin
+from ml.playlists import KINDS, NEW_MAX_PLAYS, REST_DAYS
+from ml.real_histories import AsOf, History, histories_of, imported
+from ml.recommender import LIKE_SESSIONS, QUESTIONS, Listening, TrackScorer
+from ml.rivals import SEED, Plays, variants
+from ml.tuning import Moment, learn
 
-TUNING_SEEDS = (1, 2, 3, 4, 5, 6)
-REPORT_SEEDS = tuple(range(201, 221))
+REPORT_SEEDS = tuple(range(201, 213))
 SIZE = 30
 HOLDOUT_DAYS = 28
 CUTOFFS = 6
-LATELY_DAYS = 28
-BOOTSTRAPS = 1000
-SEED = 20260101
-TASKS = ("next", "returns")
+KNOWN_DAYS = 90
+# Weights are learned at moments this far apart: more of them than are judged.
+LEARNING_DAYS = 14
+LEARNERS = 6
+FAVOURITE_PLAYS = 3
+BOOTSTRAPS = 2000
+EPOCH = date(1970, 1, 1)
 OUTPUT = Path(".local/evaluate.json")
+OURS, SHIPPED = "ours", "ours as shipped"
 
 
-@dataclass
-class Plays:
-    """One listener's plays in order of time, as arrays of one entry per play.
-
-    :param track, artist_of: code of the play's track; code of each track's artist.
-    :param day: local day as days since 1970.
-    :param session: code of the session, ascending.
-    """
-
-    name: str
-    track: np.ndarray
-    artist_of: np.ndarray
-    day: np.ndarray
-    session: np.ndarray
-    skipped: np.ndarray
-
-    def before(self, day: int) -> Plays:
-        """The plays before a day; the codes stay."""
-        known = self.day < day
-        return Plays(
-            self.name, self.track[known], self.artist_of, self.day[known], self.session[known], self.skipped[known]
-        )
-
-
-def listening_at(plays: Plays, day: int) -> Listening:
-    """What the recommender knows the day before `day`, the last day of listening."""
-    tracks, artists = len(plays.artist_of), int(plays.artist_of.max()) + 1
-    bins = age_bin(plays.day.max() - plays.day)
-    shape = (tracks, int(bins.max()) + 1)
-    ones = np.ones(len(plays.track))
-    artist = plays.artist_of[plays.track]
-    pairs = np.unique(np.column_stack([plays.session, artist]), axis=0)
-    sessions, codes = np.unique(pairs[:, 0], return_inverse=True)
-    first_play = np.searchsorted(plays.session, sessions)
-    weights = session_weight(plays.day[first_play])
-    left, right, together, weight = cooccurrence(codes, pairs[:, 1], weights[codes])
-    totals = np.bincount(pairs[:, 1], weights=weights[codes], minlength=artists)
-    score = pair_scores(weight, totals[left], totals[right], together)
-    kept = score >= MIN_SCORE
+def listening_at(plays: Plays) -> Listening:
+    """What the recommender knows of these plays on their last day."""
+    tracks = len(plays.artist_of)
+    days, at = np.unique(plays.track.astype(np.int64) * 10**6 + plays.age, return_inverse=True)
+    sessions = plays.sessions()
     return Listening(
-        plays=sparse.csr_matrix((ones, (plays.track, bins)), shape=shape),
-        skips=sparse.csr_matrix((plays.skipped.astype(float), (plays.track, bins)), shape=shape),
+        track=days // 10**6,
+        days_ago=days % 10**6,
+        plays=np.bincount(at),
+        heard=np.bincount(at, weights=plays.heard),
         artist=plays.artist_of,
-        neighbours=sparse.csr_matrix((score[kept], (left[kept], right[kept])), shape=(artists, artists)),
+        last_sessions=sessions[max(sessions.shape[0] - LIKE_SESSIONS, 0) :],
         persona_plays=np.zeros((tracks, 1)),
     )
 
 
-# Recommenders: plays known, random generator → (tracks,) score, higher is better ----------------------------------
-
-Recommender = Callable[[Plays, np.random.RandomState], np.ndarray]
-
-
-def counts(plays: Plays, since: int | None = None) -> np.ndarray:
-    chosen = slice(None) if since is None else plays.day > since
-    return np.bincount(plays.track[chosen], minlength=len(plays.artist_of)).astype(float)
-
-
-def ours(plays: Plays, random: np.random.RandomState) -> np.ndarray:
-    parts = TrackScorer().fit(listening_at(plays, plays.day.max() + 1)).score()
-    return np.sum(list(parts.values()), axis=0)
-
-
-def at_random(plays: Plays, random: np.random.RandomState) -> np.ndarray:
-    return random.random_sample(len(plays.artist_of))
-
-
-def most_played(plays: Plays, random: np.random.RandomState) -> np.ndarray:
-    return counts(plays)
-
-
-def most_played_lately(plays: Plays, random: np.random.RandomState) -> np.ndarray:
-    return counts(plays, plays.day.max() - LATELY_DAYS) + 1e-6 * counts(plays)
-
-
-def session_tracks(plays: Plays) -> sparse.csr_matrix:
-    _, sessions = np.unique(plays.session, return_inverse=True)
-    ones = np.ones(len(plays.track), dtype=np.float32)
-    return sparse.csr_matrix((ones, (sessions, plays.track)), shape=(sessions.max() + 1, len(plays.artist_of)))
-
-
-def asked_with(plays: Plays) -> sparse.csr_matrix:
-    return sparse.csr_matrix(counts(plays, plays.day.max() - LATELY_DAYS)[None, :].astype(np.float32))
-
-
-def item_knn(plays: Plays, random: np.random.RandomState) -> np.ndarray:
-    from implicit.nearest_neighbours import CosineRecommender
-    from implicit.utils import ParameterWarning
-
-    model = CosineRecommender(K=100, num_threads=1)
-    with warnings.catch_warnings(category=ParameterWarning, action="ignore"):  # it warns of what it does itself
-        model.fit(session_tracks(plays), show_progress=False)
-    return np.asarray((asked_with(plays) @ sparse.csr_matrix(model.similarity)).todense()).ravel()
-
-
-def als(plays: Plays, random: np.random.RandomState) -> np.ndarray:
-    from implicit.als import AlternatingLeastSquares
-
-    with threadpool_limits(limits=1):
-        model = AlternatingLeastSquares(factors=64, iterations=15, random_state=SEED, num_threads=1)
-        model.fit(session_tracks(plays), show_progress=False)
-        user = model.recalculate_user(0, asked_with(plays))
-        return model.item_factors @ np.asarray(user).ravel()
-
-
-RECOMMENDERS: dict[str, Recommender] = {
-    "ours": ours,
-    "random": at_random,
-    "most played": most_played,
-    "most played lately": most_played_lately,
-    "item-kNN": item_knn,
-    "ALS": als,
-}
-
-
-# Measures ----------------------------------------------------------------------------------------------------------
+# Rankings ----------------------------------------------------------------------------------------------------------
 
 
 def ndcg(ranked: np.ndarray, relevant: np.ndarray) -> float:
@@ -171,132 +83,348 @@ def ndcg(ranked: np.ndarray, relevant: np.ndarray) -> float:
     return float(gains.sum() / ideal)
 
 
-def cutoffs_of(plays: Plays) -> list[int]:
-    """First hidden days, newest last; at least half a year is known before each."""
-    last = int(plays.day.max()) + 1
-    days = [last - HOLDOUT_DAYS * (i + 1) for i in range(CUTOFFS)]
-    return [day for day in reversed(days) if day - plays.day.min() >= 180]
+def cutoffs_of(plays: Plays, apart: int = HOLDOUT_DAYS, most: int = CUTOFFS) -> tuple[int, ...]:
+    """First hidden days, ascending; KNOWN_DAYS are known before each."""
+    last, first = int(plays.day.max()) + 1, int(plays.day.min()) + KNOWN_DAYS
+    return tuple(reversed(range(last - HOLDOUT_DAYS, first - 1, -apart)[:most]))
 
 
-def lists_of(plays: Plays, recommenders: dict[str, Recommender] = RECOMMENDERS) -> Iterator[dict[str, Any]]:
-    """One row per cutoff, task and recommender: hit, ndcg, novelty (mean −log2 of the share of plays), diversity
-    (distinct artists / tracks), the tracks and how many candidates there were."""
-    for cutoff in cutoffs_of(plays):
+def asked(plays: Plays, cutoff: int, question: str) -> tuple[Plays, np.ndarray, np.ndarray]:
+    """The plays known, codes of the tracks that may be picked, and how often each of these is heard in the
+    hold-out."""
+    known = plays.before(cutoff)
+    later = plays.where((plays.day >= cutoff) & (plays.day < cutoff + HOLDOUT_DAYS))
+    tracks = len(plays.artist_of)
+    times = np.bincount(known.track, minlength=tracks)
+    last_day = np.full(tracks, -1)
+    np.maximum.at(last_day, known.track, known.day)
+    rested = last_day <= cutoff - REST_DAYS
+    may = times > 0
+    if question == "returns":
+        may &= rested
+    elif question == "new":
+        may &= ~rested & (times <= NEW_MAX_PLAYS) & (known.count() > 0)
+    candidates = np.flatnonzero(may)
+    return known, candidates, later.count()[candidates]
+
+
+def relevant_among(heard: np.ndarray, question: str) -> np.ndarray:
+    return heard >= (FAVOURITE_PLAYS if question == "new" else 1)
+
+
+def moments_of(plays: Plays, question: str) -> Iterator[Moment]:
+    """What `ml.tuning` learns from a listener."""
+    for cutoff in cutoffs_of(plays, LEARNING_DAYS, 20):
+        known, candidates, heard = asked(plays, cutoff, question)
+        if heard.any():
+            features = TrackScorer().fit(listening_at(known)).features_
+            yield Moment(plays.name, {name: values[candidates] for name, values in features.items()}, heard > 0)
+
+
+def learned(listeners: Sequence[Plays]) -> dict[str, dict[str, dict[str, float]]]:
+    """Weights for each listener, learned from all others."""
+    moments = {question: [m for plays in listeners for m in moments_of(plays, question)] for question in QUESTIONS}
+    return {
+        plays.name: learn({q: [m for m in of_all if m.listener != plays.name] for q, of_all in moments.items()})
+        for plays in listeners
+    }
+
+
+def ranked_lists(plays: Plays, weights: Mapping[str, Any] | None) -> Iterator[tuple[str, str, str, float]]:
+    """Question, recommender, its parameters and nDCG@30, of each cutoff and recommender.
+
+    :param weights: learned without this listener.
+    """
+    for cutoff in plays.cutoffs:
         known = plays.before(cutoff)
-        hidden = (plays.day >= cutoff) & (plays.day < cutoff + HOLDOUT_DAYS) & ~plays.skipped
-        played = np.unique(plays.track[hidden])
-        heard = counts(known)
-        last_day = np.full(len(plays.artist_of), -1)
-        np.maximum.at(last_day, known.track, known.day)
-        for name, recommender in recommenders.items():
-            score = recommender(known, np.random.RandomState(SEED + cutoff))
-            order = np.lexsort((np.arange(len(score)), -np.round(score, 9)))
-            for task in TASKS:
-                candidate = (heard > 0) if task == "next" else (heard > 0) & (last_day <= cutoff - REST_DAYS)
-                relevant = played[candidate[played]]
-                if len(relevant) == 0:
-                    continue
-                ranked = order[candidate[order]][:SIZE]
-                share = heard[ranked] / heard.sum()
-                yield {
-                    "listener": plays.name,
-                    "cutoff": str(np.datetime64(cutoff, "D")),
-                    "task": task,
-                    "recommender": name,
-                    "hit": float(np.isin(ranked, relevant).any()),
-                    "ndcg": ndcg(ranked, relevant),
-                    "novelty": float(-np.log2(share).mean()),
-                    "diversity": len(np.unique(plays.artist_of[ranked])) / len(ranked),
-                    "tracks": ranked.tolist(),
-                    "candidates": int(candidate.sum()),
-                }
+        fitted = TrackScorer().fit(listening_at(known))
+        scores = [(rival, said, recommender(known)) for rival, said, recommender in variants()]
+        for question in QUESTIONS:
+            _, candidates, heard = asked(plays, cutoff, question)
+            relevant = np.flatnonzero(relevant_among(heard, question))
+            if len(relevant) == 0:
+                continue
+            own = [(SHIPPED, "", total(fitted, question))]
+            if weights:
+                fitted.weights = dict(weights)
+                own.append((OURS, "", total(fitted, question)))
+                fitted.weights = None
+            for name, said, score in own + scores:
+                order = np.lexsort((candidates, -np.round(score[candidates], 9)))
+                yield question, name, said, ndcg(order[:SIZE], relevant)
 
 
-def interval(values: np.ndarray, random: np.random.RandomState) -> tuple[float, float]:
-    """95 % percentile bootstrap interval of the mean (Efron 1979)."""
+def total(scorer: TrackScorer, question: str) -> np.ndarray:
+    return np.sum(list(scorer.score(question).values()), axis=0)
+
+
+def judged_rankings(listeners: Sequence[Plays], weights: Mapping[str, Any]) -> dict[str, dict[str, dict[str, float]]]:
+    """Question → recommender → listener → mean nDCG@30 over the cutoffs; of a rival with parameters, with those that
+    are best for all other listeners."""
+    found: dict[str, Any] = defaultdict(lambda: defaultdict(lambda: defaultdict(lambda: defaultdict(list))))
+    for plays in listeners:
+        for question, name, said, value in ranked_lists(plays, weights.get(plays.name)):
+            found[question][name][said][plays.name].append(value)
+    result: dict[str, dict[str, dict[str, float]]] = {}
+    for question, recommenders in found.items():
+        result[question] = {}
+        for name, tried in recommenders.items():
+            means = {
+                said: {listener: float(np.mean(v)) for listener, v in of_all.items()} for said, of_all in tried.items()
+            }
+            result[question][name] = left_out(means)
+        if OURS not in recommenders:
+            result[question][OURS] = result[question][SHIPPED]
+    return result
+
+
+def left_out(means: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """Each listener's value with the parameters whose mean over all other listeners is best.
+
+    :param means: parameters → listener → value.
+    """
+    chosen = {}
+    for listener in next(iter(means.values())):
+        others = {
+            said: np.mean([v for other, v in of_all.items() if other != listener] or [0.0])
+            for said, of_all in means.items()
+        }
+        chosen[listener] = means[max(others, key=lambda said: others[said])][listener]
+    return chosen
+
+
+# Playlists ---------------------------------------------------------------------------------------------------------
+
+
+def judged_playlists(
+    connection: psycopg.Connection, listeners: Sequence[Plays], scorers: Callable[[Plays], Mapping[str, TrackScorer]]
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Measure → whose lists → listener → mean over the cutoffs.
+
+    `all`, and each kind: share of the tracks heard in the hold-out. `own persona`: share of a list's tracks heard in
+    its persona's sessions of the hold-out; `another persona`: the same of the other lists' tracks, in the same
+    sessions.
+
+    :param scorers: name → scorer to make a listener's lists with. Each list is made anew: none stays from the cutoff
+        before.
+    """
+    from ml.playlists import build_playlists
+    from ml.tables import Work
+
+    as_of = AsOf(connection)
+    found: dict[str, Any] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+    waiting: list[tuple[Plays, date, dict[str, list[Any]]]] = []
+    rounds = max(len(plays.cutoffs) for plays in listeners)
+    for turn in range(rounds + 1):
+        due = [plays for plays in listeners if turn <= len(plays.cutoffs) and plays.cutoffs]
+        days = {
+            plays.name: day_of(plays.cutoffs[turn] if turn < len(plays.cutoffs) else plays.cutoffs[-1] + HOLDOUT_DAYS)
+            for plays in due
+        }
+        as_of.give_out(days)
+        for plays, cutoff, lists in waiting:
+            for whose, tracks in lists.items():
+                for measure, value in heard_of(connection, plays.name, cutoff, tracks):
+                    found[measure][whose][plays.name].append(value)
+        waiting = []
+        for plays in due:
+            if turn == len(plays.cutoffs):
+                continue
+            ended = connection.execute(
+                "select max(ended_at) from staging.listening_sessions where user_id = %s", [plays.name]
+            ).fetchall()
+            cutoff = days[plays.name]
+            work = Work(plays.name, [], ended[0][0], last_day(connection, plays.name))
+            lists = {}
+            for whose, scorer in scorers(plays).items():
+                playlists, tracks = build_playlists(connection, work, scorer)
+                personas = {row[1]: row[2] for row in playlists}
+                lists[whose] = [(personas[row[1]], row[3], row[7]) for row in tracks]
+            waiting.append((plays, cutoff, lists))
+    return {
+        measure: {whose: {name: float(np.mean(v)) for name, v in of.items()} for whose, of in lists.items()}
+        for measure, lists in found.items()
+    }
+
+
+def day_of(day: int) -> date:
+    return EPOCH + timedelta(days=int(day))
+
+
+def last_day(connection: psycopg.Connection, user_id: str) -> date:
+    row = connection.execute(
+        "select local_date from staging.listening_sessions where user_id = %s order by local_date desc, session_id desc"
+        " limit 1",
+        [user_id],
+    ).fetchone()
+    assert row
+    return row[0]
+
+
+class CountScorer(TrackScorer):
+    """Scores every question by one simple count of plays heard."""
+
+    HALF_LIFE = 30
+
+    def __init__(self, by: str):
+        super().__init__()
+        self.by = by
+
+    def fit(self, listening: Listening, y: None = None) -> CountScorer:
+        self.listening_ = listening
+        self.count_: np.ndarray = np.bincount(
+            listening.track,
+            weights=listening.heard * 0.5 ** (listening.days_ago / self.HALF_LIFE),
+            minlength=len(listening.artist),
+        )
+        if self.by == "random":
+            self.count_ = np.random.RandomState(SEED).random_sample(len(listening.artist))
+        return self
+
+    def contributions(self, question: str) -> dict[str, np.ndarray]:
+        return {}
+
+    def score(self, question: str, persona: int | None = None) -> dict[str, np.ndarray]:
+        zero = np.zeros(len(self.count_))
+        return {"persona": zero, "history": np.round(self.count_, 9), "cooccurrence": zero, "freshness": zero}
+
+
+def heard_of(
+    connection: psycopg.Connection, user_id: str, cutoff: date, tracks: Sequence[tuple[int, str, str]]
+) -> Iterator[tuple[str, float]]:
+    """Measure, value of one listener's lists at one cutoff.
+
+    :param tracks: persona_id, track_id, kind.
+    """
+    rows = connection.execute(
+        "select e.track_id, c.persona_id from staging.listening_events e"
+        " left join staging.session_clusters c using (user_id, session_id)"
+        " where e.user_id = %s and e.local_date >= %s and e.local_date < %s and not e.skipped",
+        [user_id, cutoff, cutoff + timedelta(days=HOLDOUT_DAYS)],
+    ).fetchall()
+    if not tracks or not rows:
+        return
+    heard = {row[0] for row in rows}
+    yield "all", float(np.mean([track in heard for _, track, _ in tracks]))
+    for kind in KINDS:
+        of_kind = [track in heard for _, track, its_kind in tracks if its_kind == kind]
+        if of_kind:
+            yield kind, float(np.mean(of_kind))
+    lists = defaultdict(set)
+    for persona, track, _ in tracks:
+        lists[persona].add(track)
+    inside = defaultdict(set)
+    for track, persona in rows:
+        inside[persona].add(track)
+    own, others = [], []
+    for persona in lists:
+        if persona not in inside or len(lists) < 2:
+            continue
+        own.append(len(lists[persona] & inside[persona]) / len(lists[persona]))
+        others.append(np.mean([len(lists[o] & inside[persona]) / len(lists[o]) for o in lists if o != persona]))
+    if own:
+        yield "own persona", float(np.mean(own))
+        yield "another persona", float(np.mean(others))
+
+
+# Summary -----------------------------------------------------------------------------------------------------------
+
+
+def interval(values: np.ndarray) -> tuple[float, float]:
+    """Of the mean over people."""
+    random = np.random.RandomState(SEED)
     draws = values[random.randint(len(values), size=(BOOTSTRAPS, len(values)))].mean(axis=1)
     return float(np.percentile(draws, 2.5)), float(np.percentile(draws, 97.5))
 
 
-def summarise(lists: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A row per task and recommender; `ahead_by` is how far ours is ahead in nDCG on the same lists, with its
-    interval."""
+def summarise(judged: Mapping[str, Mapping[str, Mapping[str, float]]], people: str, measure: str) -> list[dict]:
+    """A row for each question and recommender: the mean over people, and how far ours is ahead on the same people."""
     rows = []
-    for task in TASKS:
-        own = {
-            (r["listener"], r["cutoff"]): r["ndcg"] for r in lists if r["task"] == task and r["recommender"] == "ours"
-        }
-        for name in dict.fromkeys(row["recommender"] for row in lists):
-            mine = [row for row in lists if row["task"] == task and row["recommender"] == name]
-            if not mine:
-                continue
-            random = np.random.RandomState(SEED)
-            values = np.array([row["ndcg"] for row in mine])
-            ahead = np.array([own[row["listener"], row["cutoff"]] for row in mine]) - values
-            coverage = []
-            for listener in dict.fromkeys(row["listener"] for row in mine):
-                theirs = [row for row in mine if row["listener"] == listener]
-                coverage.append(
-                    len({t for row in theirs for t in row["tracks"]}) / max(row["candidates"] for row in theirs)
-                )
+    for question, recommenders in judged.items():
+        ours = recommenders[OURS]
+        for name in sorted(
+            recommenders, key=lambda n: (n != OURS, n != SHIPPED, -np.mean([*recommenders[n].values()]))
+        ):
+            values = recommenders[name]
+            listeners = [listener for listener in values if listener in ours]
+            given = np.array([values[listener] for listener in listeners])
+            ahead = np.array([ours[listener] for listener in listeners]) - given
             rows.append(
                 {
-                    "task": task,
+                    "people": people,
+                    "question": question,
                     "recommender": name,
-                    "lists": len(mine),
-                    "hit_rate_30": float(np.mean([row["hit"] for row in mine])),
-                    "ndcg_30": float(values.mean()),
-                    "ndcg_30_interval": interval(values, random),
+                    "measure": measure,
+                    "listeners": len(listeners),
+                    "mean": float(given.mean()),
+                    "interval": interval(given),
                     "ahead_by": float(ahead.mean()),
-                    "ahead_by_interval": interval(ahead, random),
-                    "coverage": float(np.mean(coverage)),
-                    "novelty": float(np.mean([row["novelty"] for row in mine])),
-                    "diversity": float(np.mean([row["diversity"] for row in mine])),
+                    "ahead_by_interval": interval(ahead),
+                    "ahead_of": int((ahead > 0).sum()),
                 }
             )
     return rows
 
 
+def persona_row(playlists: Mapping[str, Mapping[str, Mapping[str, float]]]) -> list[dict]:
+    """How much more of a persona's own list than of another's is heard in its later sessions."""
+    if "own persona" not in playlists:
+        return []
+    own, other = playlists["own persona"][OURS], playlists["another persona"][OURS]
+    judged = {"own persona's sessions": {OURS: own, "another persona's list": other}}
+    return summarise(judged, "real", "share heard")
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    lines = [
+        f"{'people':8} {'question':22} {'recommender':22} {'n':>3} {'mean':>6} {'95 %':>13} {'ours ahead by':>13}"
+        f" {'95 %':>16} {'of n':>4}"
+    ]
+    for r in rows:
+        (low, high), (below, above) = r["interval"], r["ahead_by_interval"]
+        lines.append(
+            f"{r['people']:8} {r['question']:22} {r['recommender']:22} {r['listeners']:3} {r['mean']:6.3f}"
+            f" {low:6.3f}–{high:.3f} {r['ahead_by']:+13.3f} {below:+8.3f} … {above:+.3f} {r['ahead_of']:4}"
+        )
+    return "\n".join(lines)
+
+
 # Whose plays -------------------------------------------------------------------------------------------------------
 
 
-def encode(name: str, rows: Iterable[tuple[str, str, int, int, bool]]) -> Plays:
-    """:param rows: track id, artist, local day, session, skipped, in order of time."""
+def encode(name: str, rows: Iterable[tuple[str, str, int, int, bool | None]]) -> Plays:
+    """:param rows: track id, artist, local day, session, skipped (None: unknown), in order of time."""
     tracks: dict[str, int] = {}
     artists: dict[str, int] = {}
     artist_of: list[int] = []
-    columns: list[list] = [[], [], [], []]
+    columns: list[list] = [[], [], [], [], []]
     for track, artist, day, session, skipped in rows:
         if track not in tracks:
             tracks[track] = len(tracks)
             artist_of.append(artists.setdefault(artist, len(artists)))
-        for column, value in zip(columns, (tracks[track], day, session, skipped), strict=True):
+        for column, value in zip(
+            columns, (tracks[track], day, session, skipped is False, skipped is True), strict=True
+        ):
             column.append(value)
-    track_codes, days, sessions, skips = columns
-    return Plays(
-        name,
-        np.array(track_codes),
-        np.array(artist_of),
-        np.array(days),
-        np.array(sessions),
-        np.array(skips, dtype=bool),
-    )
+    codes, days, sessions, heard, skips = (np.array(column) for column in columns)
+    plays = Plays(name, codes, np.array(artist_of), days, sessions, heard.astype(bool), skips.astype(bool))
+    plays.cutoffs = cutoffs_of(plays)
+    return plays
 
 
-def synthetic(seed: int, until: datetime = datetime(2025, 7, 1, tzinfo=UTC)) -> Plays:
+def invented(seed: int, until: datetime = datetime(2025, 7, 1, tzinfo=UTC)) -> Plays:
     """An invented listener's plays, two and a half years by default."""
     from include.demo.catalog import Track
     from include.demo.listeners import build_life, invent_listener
 
     life = build_life(invent_listener(f"listener {seed}", seed), until=until)
-    epoch = date(1970, 1, 1)
     return encode(
         life.listener.user_id,
         (
             (
                 p.item.track_id,
                 p.item.artist.name,
-                (life.sessions[p.session].local_date - epoch).days,
+                (life.sessions[p.session].local_date - EPOCH).days,
                 p.session,
                 p.skipped,
             )
@@ -306,84 +434,78 @@ def synthetic(seed: int, until: datetime = datetime(2025, 7, 1, tzinfo=UTC)) -> 
     )
 
 
-def exported(paths: Iterable[Path]) -> Plays:
-    """The plays in Extended Streaming History files, zips or loose JSON, as one listener's; days are UTC.
+def files_of(words: Sequence[str]) -> list[History]:
+    """Of the command's words, else of FILES."""
+    return histories_of(list(words) or os.environ.get("FILES", "").replace(",", " ").split())
 
-    :raises ValueError: no music in them.
-    """
-    streams: dict[tuple, tuple] = {}
-    for path in paths:
-        for document in documents(path):
-            for row in document:
-                uri, artist = row.get("spotify_track_uri"), row.get("master_metadata_album_artist_name")
-                if uri and artist:
-                    ended = datetime.fromisoformat(row["ts"].replace("Z", "+00:00"))
-                    ended_s, ms = ended.timestamp(), row.get("ms_played") or 0
-                    skipped = bool(row.get("skipped")) or row.get("reason_end") in ("fwdbtn", "backbtn")
-                    streams[ended_s, uri, ms] = (ended_s - ms / 1000, ended_s, uri, artist, skipped)
-    if not streams:
-        raise ValueError(
-            "No music in these files. Give Spotify's Extended Streaming History: the zip, or"
-            " Streaming_History_Audio_*.json."
+
+def stored(connection: psycopg.Connection, histories: Sequence[History]) -> list[Plays]:
+    """Each listener's plays, out of staging.listening_events."""
+    return [
+        encode(
+            history.user_id,
+            connection.execute(
+                "select track_id, artist_name, local_date - date '1970-01-01', session_id, skipped"
+                " from staging.listening_events where user_id = %s order by played_at, event_id",
+                [history.user_id],
+            ),
         )
-    rows, session, last_end = [], -1, float("-inf")
-    for started, ended, uri, artist, skipped in sorted(streams.values()):
-        if started - last_end > 30 * 60:
-            session += 1
-        last_end = max(last_end, ended)
-        rows.append((uri, artist, int(started // 86400), session, skipped))
-    return encode("export", rows)
-
-
-def documents(path: Path) -> Iterator[list[dict[str, Any]]]:
-    if path.suffix == ".zip":
-        with zipfile.ZipFile(path) as archive:
-            for member in sorted(archive.namelist()):
-                if member.endswith(".json") and ("Streaming_History_Audio" in member or "endsong" in member):
-                    yield json.loads(archive.read(member))
-    else:
-        yield json.loads(path.read_bytes())
-
-
-def table(rows: list[dict[str, Any]]) -> str:
-    lines = [
-        f"{'task':8} {'recommender':19} {'lists':>5} {'hit@30':>7} {'nDCG@30':>8} {'95 %':>15}"
-        f" {'ours ahead by':>13} {'95 %':>17}"
-        f" {'coverage':>8} {'novelty':>8} {'diversity':>9}"
+        for history in histories
     ]
-    for r in rows:
-        (low, high), (below, above) = r["ndcg_30_interval"], r["ahead_by_interval"]
-        lines.append(
-            f"{r['task']:8} {r['recommender']:19} {r['lists']:5} {r['hit_rate_30']:7.3f} {r['ndcg_30']:8.3f}"
-            f" {low:7.3f}–{high:5.3f}"
-            f" {r['ahead_by']:+14.3f} {below:+9.3f} … {above:+.3f} {r['coverage']:8.3f}"
-            f" {r['novelty']:8.2f} {r['diversity']:9.3f}"
+
+
+def real_listeners(histories: Sequence[History]) -> list[Plays]:
+    with imported(histories) as connection:
+        return stored(connection, histories)
+
+
+def judge_real(histories: Sequence[History]) -> list[dict]:
+    """Rows of rankings and of playlists.
+
+    :raises ValueError: nobody with enough listening before the hidden weeks.
+    """
+    with imported(histories) as connection:
+        listeners = [plays for plays in stored(connection, histories) if plays.cutoffs]
+        if not listeners:
+            raise ValueError(f"less than {KNOWN_DAYS} days of listening before the hidden weeks")
+        weights = learned(listeners) if len(listeners) >= LEARNERS else {}
+        rows = summarise(judged_rankings(listeners, weights), "real", "nDCG@30")
+
+        def scorers(plays: Plays) -> dict[str, TrackScorer]:
+            return {
+                "decayed count": CountScorer("decayed count"),
+                "random": CountScorer("random"),
+                OURS: TrackScorer(weights.get(plays.name)),
+            }
+
+        playlists = judged_playlists(connection, listeners, scorers)
+        rows += summarise(
+            {f"playlists, {m}": lists for m, lists in playlists.items() if "persona" not in m}, "real", "share heard"
         )
-    return "\n".join(lines)
+        return rows + persona_row(playlists)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Evaluate, print the table, write it to .local/evaluate.json; 1 if a baseline is ahead of ours, 2 for unusable
-    files."""
+    """Evaluate, print the table, write it to .local/evaluate.json; 1 if a rival's ranking is ahead of ours, 2 for
+    unusable files."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("files", nargs="*", type=Path, help="own export files; default: synthetic listeners")
-    parser.add_argument("--seeds", type=int, nargs="+", default=REPORT_SEEDS, help="synthetic listeners")
+    parser.add_argument("files", nargs="*", help="real listeners, each a file or folder; default: invented ones")
+    parser.add_argument("--seeds", type=int, nargs="+", default=REPORT_SEEDS, help="invented listeners")
     options = parser.parse_args(arguments)
-    files = options.files or [Path(name) for name in os.environ.get("FILES", "").replace(",", " ").split()]
+    logging.disable(logging.INFO)  # what the import and the database say of themselves
     try:
-        listeners = [exported(files)] if files else [synthetic(seed) for seed in options.seeds]
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        histories = files_of(options.files)
+        if histories:
+            rows = judge_real(histories)
+        else:
+            rows = summarise(judged_rankings([invented(seed) for seed in options.seeds], {}), "invented", "nDCG@30")
+    except (OSError, ValueError) as error:
         print(f"Cannot evaluate: {error}")
         return 2
-    lists = [row for plays in listeners for row in lists_of(plays)]
-    if not lists:
-        print("Cannot evaluate: less than half a year of listening before the hidden weeks.")
-        return 2
-    rows = summarise(lists)
     print(table(rows))
     OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    OUTPUT.write_text(json.dumps({"listeners": [p.name for p in listeners], "rows": rows}, indent=1) + "\n")
-    return int(any(row["ahead_by"] < 0 for row in rows))
+    OUTPUT.write_text(json.dumps({"rows": rows}, indent=1, ensure_ascii=False) + "\n")
+    return int(any(row["ahead_by"] < 0 for row in rows if row["question"] in QUESTIONS))
 
 
 if __name__ == "__main__":

@@ -2,9 +2,11 @@
 `playlist_tracks`.
 
 Candidates are the listener's own tracks and, where both agreed (`listeners.shares_history`), tracks of listeners who
-share with them. Three kinds are balanced: familiar, rediscovered (not heard for REST_DAYS) and new (heard at most
-NEW_MAX_PLAYS times). What was in the persona's previous playlist and still ranks well stays, so that a new day
-changes what there is a reason to change.
+share with them. Three kinds are balanced, each ranked by what answers its question: familiar (what is heard next),
+rediscovered (not heard for REST_DAYS: what comes back) and new (first heard in the last REST_DAYS, at most
+NEW_MAX_PLAYS times, or only by others: what is taken up). A listener's playlists are drafted together and have few
+tracks in common. What was in the persona's previous playlist and still ranks well stays, so that a new day changes what
+there is a reason to change.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cached_property
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -20,25 +23,35 @@ import numpy as np
 import psycopg
 from psycopg.rows import RowFactory, namedtuple_row, tuple_row
 from scipy import sparse
+from scipy.optimize import linear_sum_assignment
 
-from ml.recommender import DIGITS, PARTS, Listening, TrackScorer, age_bin
+from ml.recommender import DIGITS, LAST_SESSIONS, LIKE_SESSIONS, PARTS, Listening, TrackScorer
 from ml.tables import Work, columns, listener_of, no_cycles, replace_rows, statement, take_work
+from ml.titles import is_no_song, song_title
 
 LENGTH = 30
-KINDS = {"familiar": 14, "rediscovered": 10, "new": 6}
+KINDS = {"familiar": 18, "rediscovered": 7, "new": 5}
+QUESTION_OF = {"familiar": "next", "rediscovered": "returns", "new": "new"}
 REST_DAYS = 60
-NEW_MAX_PLAYS = 2
+NEW_MAX_PLAYS = 3
 # No more tracks than this of one artist or album, unless the library has too few others for SHORTEST tracks.
 ARTIST_TRACKS, ALBUM_TRACKS = 3, 2
 SHORTEST = 20
-OVERPLAYED_7D = 8
+# Tracks that two of a listener's playlists may have in common, unless the library has too few others for SHORTEST.
+IN_COMMON = 4
 SKIPS, SKIP_SHARE = 2, 0.5
+# A track nobody ever let run this long is not known; one that is not longer than SHORTEST_MS is hardly a song.
+HEARD_MS, SHORTEST_MS = 30_000, 60_000
 SHARED_CANDIDATES = 300
 # A track of the previous playlist stays while it ranks within this many times its kind's share of the list.
 STAYS_WITHIN = 2.0
+# More than any difference of scores: who stays is asked before who is better.
+STAYS_BONUS = 100.0
+# Tracks are shared out among this many times as many as are needed.
+SHARED_OUT_WITHIN = 3
 KEEP_PLAYLISTS = 60
-# This many sessions together are worth saying.
-OFTEN = 5
+# An artist stands in at most this many of a playlist's reasons as the one whom others are close to.
+COMPANION_REASONS = 3
 
 PLAYLIST_COLUMNS = ("user_id", "playlist_id", "persona_id", "as_of", "name", "description", "tracks", "ms_total")
 TRACK_COLUMNS = (
@@ -47,7 +60,7 @@ TRACK_COLUMNS = (
 )  # fmt: skip
 
 
-@dataclass(slots=True)
+@dataclass
 class Candidate:
     """A track that may go into a playlist.
 
@@ -71,18 +84,22 @@ class Candidate:
     def album(self) -> tuple[str, str]:
         return self.artist_name, self.track.album_name or self.track_id
 
+    @cached_property
+    def song(self) -> tuple[str, str]:
+        return self.artist_name, song_title(self.track.track_name)
+
 
 class TrackDays(NamedTuple):
     """When tracks were heard: arrays with an entry for each track and day.
 
     :param track: the track's place in the library.
-    :param days_ago, plays, skips: of that track on that day.
+    :param days_ago, plays, heard: of that track on that day.
     """
 
     track: np.ndarray
     days_ago: np.ndarray
     plays: np.ndarray
-    skips: np.ndarray
+    heard: np.ndarray
 
 
 class Library:
@@ -90,7 +107,7 @@ class Library:
 
     :param tracks: rows of track_library; their days are read from `days`.
     :param shared: rows of shared_tracks.
-    :param persona_plays, neighbours: columns of persona_plays, artist_neighbours.
+    :param persona_plays, last_sessions, neighbours: columns of persona_plays, last_sessions, artist_neighbours.
     """
 
     def __init__(
@@ -99,6 +116,7 @@ class Library:
         shared: Sequence[Any],
         days: TrackDays,
         persona_plays: Sequence[tuple[Any, ...]],
+        last_sessions: Sequence[tuple[Any, ...]],
         neighbours: Sequence[tuple[Any, ...]],
         reference_day: date,
     ):
@@ -114,34 +132,47 @@ class Library:
             self._artist_codes(chain.from_iterable(others)),
         )
         self.neighbours = sparse.csr_matrix((flat(scores, float), heard_beside), shape=(len(self.artists),) * 2)
-        self.together = dict(zip(artists, zip(others, sessions_together, strict=True), strict=True))
+        self.beside = dict(zip(artists, zip(others, scores, sessions_together, strict=True), strict=True))
 
-        played_tracks, persona_ids, persona_counts = persona_plays
+        played_tracks, persona_ids, persona_counts, longest = persona_plays
         self.personas = sorted(set(persona_ids))
         self.persona_code = {persona: i for i, persona in enumerate(self.personas)}
         by_persona = np.zeros((len(self.rows), max(len(self.personas), 1)))
-        for track, persona, plays in zip(played_tracks, persona_ids, persona_counts, strict=True):
+        self.longest_ms = np.zeros(len(self.rows), dtype=int)
+        for track, persona, plays, ms in zip(played_tracks, persona_ids, persona_counts, longest, strict=True):
             # Another run may have added plays whose tracks have not been counted yet.
-            if track in code:
-                by_persona[code[track], self.persona_code[persona]] = plays
+            if (i := code.get(track)) is not None:
+                by_persona[i, self.persona_code[persona]] = plays
+                self.longest_ms[i] = max(self.longest_ms[i], ms)
 
-        bins = age_bin(days.days_ago)
-        shape = (len(self.rows), bins.max(initial=0) + 1)
+        session_code = {session: i for i, session in enumerate(sorted(set(last_sessions[0])))}
+        counted = [(session_code[s], code[t], n) for s, t, n in zip(*last_sessions, strict=True) if t in code]
+        at_session, at_track, plays_inside = np.array(counted, dtype=int).reshape(-1, 3).T
         self.listening = Listening(
-            plays=sparse.csr_matrix((days.plays.astype(float), (days.track, bins)), shape=shape),
-            skips=sparse.csr_matrix((days.skips.astype(float), (days.track, bins)), shape=shape),
+            track=days.track,
+            days_ago=days.days_ago,
+            plays=days.plays,
+            heard=days.heard,
             artist=self._artist_codes(row.artist_name for row in self.rows),
-            neighbours=self.neighbours,
+            last_sessions=sparse.csr_matrix(
+                (plays_inside.astype(float), (at_session, at_track)), shape=(len(session_code), len(self.rows))
+            ),
             persona_plays=by_persona,
         )
-        self.usable = sorted(
-            (Candidate(row, kind, index) for index, row in enumerate(self.rows) if (kind := self.kind(index))),
-            key=lambda c: c.track_id,
-        )
-        self.usable_at = np.array([c.index for c in self.usable], dtype=int)
-        self.artist_plays_28d = Counter[str]()
-        for row in tracks:
+        # In order of id, so that a stable sort leaves equals in it.
+        in_order = sorted(range(len(self.rows)), key=lambda i: self.rows[i].track_id)
+        offered = [Candidate(self.rows[i], kind, i) for i in in_order if (kind := self.kind(i))]
+        self.candidates = {kind: [c for c in offered if c.kind == kind] for kind in KINDS}
+        self.usable = {kind: np.array([c.index for c in of], dtype=int) for kind, of in self.candidates.items()}
+
+        # What reasons say, counted once.
+        self.first_entry = np.searchsorted(days.track, np.arange(len(self.rows) + 1))
+        lately = np.bincount(days.track, weights=days.plays * (days.days_ago < 7), minlength=len(self.rows))
+        self.artist_plays_7d, self.artist_plays_28d = Counter[str](), Counter[str]()
+        for i, row in enumerate(tracks):
+            self.artist_plays_7d[row.artist_name] += int(lately[i])
             self.artist_plays_28d[row.artist_name] += row.plays_28d
+        self.in_last_sessions = np.asarray((self.listening.last_sessions[-LAST_SESSIONS:] > 0).sum(axis=0)).ravel()
 
     def _artist_codes(self, names: Iterable[str]) -> np.ndarray:
         return np.array([self.artist_code[name] for name in names], dtype=int)
@@ -151,72 +182,175 @@ class Library:
         code = self.persona_code.get(persona_id)
         return 0 if code is None else int(self.listening.persona_plays[index, code])
 
-    def company(self, artist: str) -> tuple[str, int] | None:
-        """The artist played in the last 28 days with whom this one shares the most sessions, and how many."""
-        others, sessions_together = self.together.get(artist, ((), ()))
-        return max(
-            (pair for pair in zip(others, sessions_together, strict=True) if self.artist_plays_28d[pair[0]]),
-            key=lambda pair: (pair[1], pair[0]),
-            default=None,
-        )
+    def days_heard(self, index: int) -> np.ndarray:
+        """How many days ago a track was heard, newest first."""
+        entries = slice(self.first_entry[index], self.first_entry[index + 1])
+        days = self.listening
+        return np.sort(days.days_ago[entries][days.heard[entries] > 0])
+
+    def closest(self, artist: str, but: Mapping[str, int]) -> tuple[str, int] | None:
+        """The artist played in the last 28 days whom this one is closest to, and in how many sessions both were.
+
+        :param but: artist → how often named already.
+        """
+        others, scores, together = self.beside.get(artist, ((), (), ()))
+        near = [
+            (score, name, sessions)
+            for name, score, sessions in zip(others, scores, together, strict=True)
+            if self.artist_plays_28d[name] and but.get(name, 0) < COMPANION_REASONS
+        ]
+        return max(near)[1:] if near else None
 
     def kind(self, index: int) -> str | None:
-        """familiar, rediscovered or new; None for what is overplayed or habitually skipped."""
+        """familiar, rediscovered or new; None for what was never heard, is habitually skipped, or is no song."""
         row = self.rows[index]
+        if is_no_song(row.track_name) or (row.known_ms or SHORTEST_MS) < SHORTEST_MS:
+            return None
         if index >= self.own:
             return "new"
-        if row.plays_7d > OVERPLAYED_7D or (row.skips >= SKIPS and row.skips >= SKIP_SHARE * row.plays):
+        if not row.heard or self.longest_ms[index] < (HEARD_MS if row.known_ms else SHORTEST_MS):
+            return None
+        if row.skips >= SKIPS and row.skips >= SKIP_SHARE * row.plays:
             return None
         if (self.reference_day - row.last_day).days >= REST_DAYS:
             return "rediscovered"
-        return "new" if row.plays <= NEW_MAX_PLAYS else "familiar"
+        is_new = row.plays <= NEW_MAX_PLAYS and (self.reference_day - row.first_day).days < REST_DAYS
+        return "new" if is_new else "familiar"
 
     def ranked(self, score: np.ndarray) -> list[Candidate]:
-        """Every usable track, best first; equals in order of id."""
-        return [self.usable[i] for i in np.argsort(-score[self.usable_at], kind="stable").tolist()]
+        """Every usable track, kind by kind and best first; equals in order of id."""
+        return [
+            self.candidates[kind][i]
+            for kind, indexes in self.usable.items()
+            for i in np.argsort(-score[indexes], kind="stable").tolist()
+        ]
 
 
 def flat(lists: Iterable[Sequence[float]], dtype: type) -> np.ndarray:
     return np.fromiter(chain.from_iterable(lists), dtype=dtype)
 
 
-def choose_tracks(candidates: Sequence[Candidate], previous: Sequence[str], length: int = LENGTH) -> list[Candidate]:
-    """The playlist's tracks, best first within what the kinds' shares and the limits per artist and album allow.
+class Draft:
+    """A playlist being filled.
 
-    :param candidates: best first.
+    :param candidates: best first within each kind.
     :param previous: track ids of the persona's previous playlist.
+    :param score: of each of the library's tracks; needed where several are drafted together.
     """
-    stays = set(previous)
-    ranked: list[Candidate] = []
+
+    def __init__(self, candidates: Sequence[Candidate], previous: Sequence[str], score: np.ndarray | None = None):
+        stays = set(previous)
+        self.score = score
+        self.ranked: dict[str, list[Candidate]] = {}
+        self.staying = set[str]()
+        for kind, share in KINDS.items():
+            of_kind = [c for c in candidates if c.kind == kind]
+            near = int(STAYS_WITHIN * share)
+            self.staying |= {c.track_id for c in of_kind[:near]} & stays
+            self.ranked[kind] = [c for c in of_kind[:near] if c.track_id in stays]
+            self.ranked[kind] += [c for c in of_kind[:near] if c.track_id not in stays]
+            self.ranked[kind] += of_kind[near:]
+        self.chosen: list[Candidate] = []
+        self.ids, self.songs = set[str](), set[tuple[str, str]]()
+        self.artists, self.albums = Counter[str](), Counter[tuple[str, str]]()
+
+    def may_take(self, c: Candidate, others: Sequence[Draft], *, is_limited: bool, in_common: int) -> bool:
+        """Whether a track is no repetition, within the limits of its artist and album if these hold, and not too much
+        in common with another draft."""
+        if c.track_id in self.ids or c.song in self.songs:
+            return False
+        if is_limited and (self.artists[c.artist_name] >= ARTIST_TRACKS or self.albums[c.album] >= ALBUM_TRACKS):
+            return False
+        return all(len(self.ids & other.ids) < in_common for other in others if c.track_id in other.ids)
+
+    def take(self, c: Candidate) -> None:
+        self.chosen.append(c)
+        self.ids.add(c.track_id)
+        self.songs.add(c.song)
+        self.artists[c.artist_name] += 1
+        self.albums[c.album] += 1
+
+
+def draft(drafts: Sequence[Draft], length: int = LENGTH) -> None:
+    """Fill a listener's playlists: each takes the very best, which it may have in common with others, then the best
+    tracks of each kind are shared out to those they fit; what is missing each in turn takes from its own ranking.
+
+    A track that one took, another takes only while the two have fewer than IN_COMMON in common.
+    """
+
+    def fill(
+        pools: Sequence[Sequence[Candidate]],
+        most: int | Sequence[int],
+        *,
+        is_limited: bool = True,
+        in_common: int = IN_COMMON,
+    ) -> None:
+        """Until each has taken `most` more of its pool, or is `length` long."""
+        coming = [iter(pool) for pool in pools]
+        more = [most] * len(drafts) if isinstance(most, int) else most
+        goals = [min(len(one.chosen) + its, length) for one, its in zip(drafts, more, strict=True)]
+        going = [i for i in range(len(drafts)) if len(drafts[i].chosen) < goals[i]]
+        while going:
+            for i in list(going):
+                others = [*drafts[:i], *drafts[i + 1 :]]
+                for c in coming[i]:
+                    if drafts[i].may_take(c, others, is_limited=is_limited, in_common=in_common):
+                        drafts[i].take(c)
+                        break
+                else:
+                    going.remove(i)
+                    continue
+                if len(drafts[i].chosen) >= goals[i]:
+                    going.remove(i)
+
     for kind, share in KINDS.items():
-        of_kind = [c for c in candidates if c.kind == kind]
-        near = int(STAYS_WITHIN * share)
-        ranked += [c for c in of_kind[:near] if c.track_id in stays]
-        ranked += [c for c in of_kind[:near] if c.track_id not in stays]
-        ranked += of_kind[near:]
+        of_kind = [one.ranked[kind] for one in drafts]
+        share = share * length // LENGTH
+        if kind == "familiar":
+            fill(of_kind, IN_COMMON)
+            share -= IN_COMMON
+        before = [len(one.chosen) for one in drafts]
+        if len(drafts) > 1:
+            share_out(drafts, kind, share)
+        missing = [share - len(one.chosen) + known for one, known in zip(drafts, before, strict=True)]
+        fill(of_kind, missing)
+    everything = [list(chain.from_iterable(one.ranked.values())) for one in drafts]
+    fill(everything, length)
+    for in_common in (IN_COMMON, length):
+        short = [max(SHORTEST - len(one.chosen), 0) for one in drafts]
+        fill(everything, short, is_limited=False, in_common=in_common)
 
-    chosen: list[Candidate] = []
-    artists, albums, titles = Counter[str](), Counter[tuple[str, str]](), set[tuple[str, str]]()
 
-    def take(pool: Sequence[Candidate], most: int, artist_tracks: int, album_tracks: int) -> None:
-        for c in pool:
-            if most <= 0 or len(chosen) >= length:
-                return
-            title = (c.artist_name, c.track.track_name.lower())
-            if artists[c.artist_name] >= artist_tracks or albums[c.album] >= album_tracks or title in titles:
-                continue
-            chosen.append(c)
-            artists[c.artist_name] += 1
-            albums[c.album] += 1
-            titles.add(title)
-            most -= 1
+def share_out(drafts: Sequence[Draft], kind: str, share: int) -> None:
+    """Give each draft up to `share` more tracks of a kind, no track to two, so that the scores add up to the most: the
+    best tracks are taken, each by whom it fits (an assignment problem, Kuhn 1955)."""
+    near = SHARED_OUT_WITHIN * share * len(drafts)
+    taken = set[str]().union(*(one.ids for one in drafts))
+    pool = {c.index: c for one in drafts for c in one.ranked[kind][:near] if c.track_id not in taken}
+    indexes = sorted(pool)
+    if not indexes:
+        return
+    worth = np.empty((len(drafts), len(indexes)))
+    for row, one in enumerate(drafts):
+        assert one.score is not None
+        stays = np.array([pool[i].track_id in one.staying for i in indexes])
+        worth[row] = one.score[indexes] + STAYS_BONUS * stays
+    owners = np.repeat(np.arange(len(drafts)), share)
+    places, tracks = linear_sum_assignment(worth[owners], maximize=True)
+    pairs = sorted(
+        (-worth[owner, track], indexes[track], owner) for owner, track in zip(owners[places], tracks, strict=True)
+    )
+    for _, index, owner in pairs:
+        if drafts[owner].may_take(pool[index], (), is_limited=True, in_common=0):
+            drafts[owner].take(pool[index])
 
-    for kind, share in KINDS.items():
-        take([c for c in ranked if c.kind == kind], share * length // LENGTH, ARTIST_TRACKS, ALBUM_TRACKS)
-    take(candidates, length, ARTIST_TRACKS, ALBUM_TRACKS)
-    if len(chosen) < SHORTEST:
-        take(candidates, SHORTEST - len(chosen), SHORTEST, SHORTEST)
-    return chosen
+
+def choose_tracks(candidates: Sequence[Candidate], previous: Sequence[str], length: int = LENGTH) -> list[Candidate]:
+    """The tracks of a listener's only playlist, best first within what the kinds' shares and the limits per artist and
+    album allow."""
+    only = Draft(candidates, previous)
+    draft([only], length)
+    return only.chosen
 
 
 def smooth_order(chosen: Sequence[Candidate], score: np.ndarray, library: Library) -> list[Candidate]:
@@ -259,7 +393,12 @@ def generate_playlists(connection: psycopg.Connection, *, as_of: datetime) -> di
 
 
 def load_library(connection: psycopg.Connection, work: Work) -> Library:
-    parameters = {"user_id": work.user_id, "reference_day": work.reference_day, "limit": SHARED_CANDIDATES}
+    parameters = {
+        "user_id": work.user_id,
+        "reference_day": work.reference_day,
+        "limit": SHARED_CANDIDATES,
+        "sessions": LIKE_SESSIONS,
+    }
 
     def ask(name: str, row_factory: RowFactory[Any] = tuple_row) -> psycopg.Cursor[Any]:
         return connection.cursor(row_factory=row_factory, binary=True).execute(statement(name), parameters)
@@ -269,24 +408,28 @@ def load_library(connection: psycopg.Connection, work: Work) -> Library:
         track_library = ask("track_library", namedtuple_row)
         shared_tracks = ask("shared_tracks", namedtuple_row)
         persona_plays = ask("persona_plays")
+        last_sessions = ask("last_sessions")
         neighbours = ask("artist_neighbours")
         tracks = track_library.fetchall()
         days = TrackDays(
             np.repeat(np.arange(len(tracks)), [len(row.days_ago) for row in tracks]),
-            *(flat((getattr(row, name) for row in tracks), int) for name in ("days_ago", "day_plays", "day_skips")),
+            *(flat((getattr(row, name) for row in tracks), int) for name in ("days_ago", "day_plays", "day_heard")),
         )
         return Library(
             tracks,
             shared_tracks.fetchall(),
             days,
             columns(persona_plays),
+            columns(last_sessions),
             columns(neighbours),
             work.reference_day,
         )
 
 
 @no_cycles()
-def build_playlists(connection: psycopg.Connection, work: Work) -> tuple[list[tuple], list[tuple]]:
+def build_playlists(
+    connection: psycopg.Connection, work: Work, scorer: TrackScorer | None = None
+) -> tuple[list[tuple], list[tuple]]:
     """Rows of `playlists` and `playlist_tracks`."""
     personas = connection.execute(
         "select persona_id, label, description from staging.personas where user_id = %s and is_active"
@@ -294,7 +437,7 @@ def build_playlists(connection: psycopg.Connection, work: Work) -> tuple[list[tu
         [work.user_id],
     ).fetchall()
     previous = {persona_id: previous_tracks(connection, work, persona_id) for persona_id, _, _ in personas}
-    return playlists_from(load_library(connection, work), work.user_id, personas, previous)
+    return playlists_from(load_library(connection, work), work.user_id, personas, previous, scorer)
 
 
 def playlists_from(
@@ -302,36 +445,53 @@ def playlists_from(
     user_id: str,
     personas: Sequence[tuple[int, str, str]],
     previous: Mapping[int, Sequence[str]],
+    scorer: TrackScorer | None = None,
 ) -> tuple[list[tuple], list[tuple]]:
     """Rows of `playlists` and `playlist_tracks`.
 
     :param personas: persona_id, label and description of each.
     :param previous: persona_id → track ids of its playlist before.
+    :param scorer: the product's when None.
     """
     playlists: list[tuple] = []
     tracks: list[tuple] = []
     if not library.rows:
         return playlists, tracks
-    scorer = TrackScorer().fit(library.listening)
-    for persona_id, label, description in personas:
+    scorer = (scorer or TrackScorer()).fit(library.listening)
+    parts, scores, drafts = [], [], []
+    for persona_id, _, _ in personas:
+        parts.append(parts_of(library, scorer, persona_id))
+        scores.append(np.round(sum(parts[-1][part] for part in PARTS), DIGITS))
+        drafts.append(Draft(library.ranked(scores[-1]), previous[persona_id], scores[-1]))
+    draft(drafts)
+    reasons = Reasons(library, scorer)
+    for (persona_id, label, description), its_parts, score, filled in zip(personas, parts, scores, drafts, strict=True):
         playlist_id = f"{persona_id}-{library.reference_day:%Y%m%d}"
-        parts = scorer.score(library.persona_code.get(persona_id))
-        score = np.round(sum(parts[part] for part in PARTS), DIGITS)
-        chosen = smooth_order(choose_tracks(library.ranked(score), previous[persona_id]), score, library)
+        chosen = smooth_order(filled.chosen, score, library)
         kinds = Counter(c.kind for c in chosen)
         counted = ", ".join(f"{kinds[kind]} {kind}" for kind in KINDS if kinds[kind])
         playlists.append(
             (user_id, playlist_id, persona_id, library.reference_day, label, f"{description}. {counted}.",
              len(chosen), sum(c.track.duration_ms for c in chosen))
         )  # fmt: skip
-        for position, c in enumerate(chosen, start=1):
-            reason = explain(c, library, persona_id, label)
+        explanations = reasons.of(chosen, persona_id, label, its_parts["persona"])
+        for position, (c, reason) in enumerate(zip(chosen, explanations, strict=True), start=1):
             tracks.append(
                 (user_id, playlist_id, position, c.track_id, c.track.track_name, c.artist_name,
                  c.track.album_name, c.kind, float(score[c.index]),
-                 *(float(parts[part][c.index]) for part in PARTS), reason)
+                 *(float(its_parts[part][c.index]) for part in PARTS), reason)
             )  # fmt: skip
     return playlists, tracks
+
+
+def parts_of(library: Library, scorer: TrackScorer, persona_id: int) -> dict[str, np.ndarray]:
+    """Part → (tracks,): each track's by the question of its kind."""
+    parts = {part: np.zeros(len(library.rows)) for part in PARTS}
+    for kind, indexes in library.usable.items():
+        of_kind = scorer.score(QUESTION_OF[kind], library.persona_code.get(persona_id))
+        for part in PARTS:
+            parts[part][indexes] = of_kind[part][indexes]
+    return parts
 
 
 def previous_tracks(connection: psycopg.Connection, work: Work, persona_id: int) -> list[str]:
@@ -348,40 +508,99 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def explain(c: Candidate, library: Library, persona_id: int, label: str) -> str:
-    """A sentence or two on why the track is there; every number counts rows of the tables up to the playlist's
-    as_of."""
-    row = c.track
-    artist = c.artist_name
-    lately = library.artist_plays_28d[artist]
-    if c.index >= library.own:
-        start = f"New to you: {row.display_name} has played it {plural(row.plays, 'time')}"
-    else:
-        times = plural(row.plays, "time")
+class Reasons:
+    """A sentence or two on why a track is in a playlist: what its kind asks for, and what weighed most for it against
+    the list's others of its kind. Every number counts rows of the tables up to the playlist's as_of."""
+
+    def __init__(self, library: Library, scorer: TrackScorer):
+        self.library = library
+        self.weighed = {kind: scorer.contributions(question) for kind, question in QUESTION_OF.items()}
+
+    def of(self, chosen: Sequence[Candidate], persona_id: int, label: str, persona: np.ndarray) -> list[str]:
+        """:param persona: (tracks,) the persona's part of the score."""
+        named = Counter[str]()
+        usual = {
+            kind: {
+                feature: np.median([values[c.index] for c in chosen if c.kind == kind])
+                for feature, values in of_kind.items()
+            }
+            for kind, of_kind in self.weighed.items()
+            if any(c.kind == kind for c in chosen)
+        }
+        reasons = []
+        for c in chosen:
+            weights = {
+                feature: round(float(values[c.index] - usual[c.kind][feature]), DIGITS)
+                for feature, values in self.weighed[c.kind].items()
+            }
+            weights["persona"] = float(persona[c.index])
+            reasons.append(self.explain(c, persona_id, label, weights, named))
+        return reasons
+
+    def explain(
+        self, c: Candidate, persona_id: int, label: str, weights: Mapping[str, float], named: Counter[str]
+    ) -> str:
+        """:param weights: feature → how much more it weighed for this track than for others of its kind.
+        :param named: artist → in how many reasons it stands as the one others are close to; counted on.
+        """
+        opening = self.opening(c)
+        sentences = [opening] if opening else []
+        for feature in sorted(weights, key=lambda f: (-weights[f], f)):
+            if len(sentences) == 2 or (sentences and weights[feature] <= 0):
+                break
+            if said := self.say(feature, c, persona_id, label, named):
+                sentences.append(said)
+        if not sentences:
+            sentences = [f"You played it {plural(c.track.plays, 'time')} since {c.track.first_day:%B %Y}"]
+        return ". ".join(sentences) + "."
+
+    def opening(self, c: Candidate) -> str | None:
+        """What makes a track rediscovered or new; nothing for a familiar one."""
+        row = c.track
+        if c.index >= self.library.own:
+            return f"New to you: {row.display_name} has played it {plural(row.plays, 'time')}"
         if c.kind == "rediscovered":
-            rest = (library.reference_day - row.last_day).days
-            start = f"You played it {times} since {row.first_day:%B %Y}, but not for {rest} days"
-        elif c.kind == "new":
-            start = f"You first heard it on {row.first_day.day} {row.first_day:%B %Y} and have played it {times}"
-        else:
-            start = f"You played it {times} ({row.plays_28d or 'none'} in the last 28 days)"
-    sentences = [start]
-    inside = library.plays_inside(c.index, persona_id)
-    if inside and len(library.personas) > 1:
-        share = "all" if inside == row.plays else str(inside)
-        sentences[0] += (
-            f", {share} of them in “{label}” sessions" if row.plays > 1 else f", in one of your “{label}” sessions"
-        )
-    beside = library.company(artist)
-    together = f"{beside[0]}, heard in {plural(beside[1], 'session')} together with {artist}" if beside else ""
-    if lately:
-        sentences.append(f"You played {artist} {plural(lately, 'time')} in the last 28 days")
-        if beside and beside[1] >= OFTEN:
-            sentences[-1] += f", often beside {together}"
-    elif beside:
-        plays = plural(library.artist_plays_28d[beside[0]], "play")
-        sentences.append(f"In the last 28 days there were {plays} of {together}")
-    return ". ".join(sentences) + "."
+            rest = (self.library.reference_day - row.last_day).days
+            return f"You played it {plural(row.plays, 'time')} since {row.first_day:%B %Y}, but not for {rest} days"
+        if c.kind == "new":
+            day = f"{row.first_day.day} {row.first_day:%B %Y}"
+            return f"Hardly known to you yet: first played on {day}, {plural(row.plays, 'play')} so far"
+        return None
+
+    def say(self, feature: str, c: Candidate, persona_id: int, label: str, named: Counter[str]) -> str | None:
+        """What a feature means for a track; None where there is nothing to show for it, or it was said already."""
+        library, row, artist = self.library, c.track, c.artist_name
+        is_own = c.index < library.own
+        heard = library.days_heard(c.index)
+        if feature == "persona":
+            inside = library.plays_inside(c.index, persona_id)
+            if not inside or len(library.personas) < 2 or row.plays < 2:
+                return None
+            share = "All" if inside == row.plays else str(inside)
+            return f"{share} of its {row.plays} plays {'was' if inside == 1 else 'were'} in “{label}” sessions"
+        if feature == "plays_30" and c.kind == "familiar" and row.plays_28d:
+            return f"You played it {plural(row.plays_28d, 'time')} in the last 28 days"
+        if feature == "days_14" and (days := int((heard < 14).sum())) > 1:
+            return f"You came back to it on {days} of the last 14 days"
+        if feature == "days_240" and len(heard) > 1:
+            return f"You came back to it on {len(heard)} different days"
+        if feature == "overdue" and len(heard) > 2:
+            usual, rest = (heard[-1] - heard[0]) / (len(heard) - 1), heard[0]
+            if 1 < usual < rest:
+                return f"You usually come back to it after {usual:.0f} days, and now it has been {rest}"
+        if feature == "heat" and (lately := library.artist_plays_7d[artist]):
+            return f"You played {artist} {plural(lately, 'time')} in the last 7 days"
+        if feature == "company" and is_own and (sessions := int(library.in_last_sessions[c.index])) > 1:
+            return f"It was heard in {sessions} of your last {LAST_SESSIONS} sessions"
+        if feature in ("company", "heat") and (closest := library.closest(artist, named)):
+            other, together = closest
+            named[other] += 1
+            plays = plural(library.artist_plays_28d[other], "time")
+            return (
+                f"{artist} goes with {other}, whom you played {plays} in the last 28 days: together in"
+                f" {plural(together, 'session')}"
+            )
+        return None
 
 
 def write_playlists(

@@ -1,14 +1,17 @@
-"""Scores a listener's tracks: how likely each is to be wanted next, in parts that add up.
+"""Scores a listener's tracks: how likely each is to be heard in the next four weeks, in parts that add up.
 
-All a track's plays enter through one sparse table, plays per track and age bin (`age_bins`), so that a long history
-costs as little as a short one. The score is linear in a few named features:
+There is one set of weights for each question a playlist asks (`QUESTIONS`): what is heard next among what is known
+(`next`), what comes back after a rest (`returns`), what of the hardly known is taken up (`new`). All are linear in a
+few named features, learned from real people's histories (`ml.tuning`), so that a score can be read part by part:
 
-* **history**: base-level activation of memory, ln Σ age^−d over the track's plays (Anderson & Schooler 1991; for music
-  Reiter-Haas et al. 2021), and the same with age counted in plays of the artist's neighbourhood instead of days: what
-  was not heard for months because that music was out of fashion has been forgotten less than days say.
-* **cooccurrence**: how much the artist's neighbourhood (the artist and those heard beside them) is heard lately.
+* **history**: ln(1 + plays) with plays that count less the older they are, by halves, and the same with days on which
+  a track was heard, so that an evening on repeat counts once.
+* **cooccurrence**: what of all that is heard lately is by the artist (`heat`), and how often the track was heard in
+  sessions like the last ones (`company`: session kNN, Jannach & Ludewig 2017).
+* **freshness**: how long the track has not been heard (`rest`), and that against how long it usually rests (`overdue`).
 * **persona**: ln of how much more of the track's, and its artist's, plays fall into this kind of session than usual.
-* **freshness**: minus what was heard too often in the last days.
+
+Only plays that were heard count: not skipped, and known not to be.
 """
 
 from __future__ import annotations
@@ -18,120 +21,137 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-BINS_PER_OCTAVE = 4
 DIGITS = 6
 PARTS = ("persona", "history", "cooccurrence", "freshness")
-
-
-def age_bin(age_days: np.ndarray) -> np.ndarray:
-    """Bin of an age in whole days ≥ 0: four to an octave of age + 1."""
-    return np.floor(BINS_PER_OCTAVE * np.log2(np.asarray(age_days, dtype=float) + 1) + 1e-9).astype(int)
-
-
-def bin_ages(bins: int) -> np.ndarray:
-    """Mean age in days, counted from 1, of the days in each bin; of an empty bin, its lower edge."""
-    edges = 2.0 ** (np.arange(bins + 1) / BINS_PER_OCTAVE)
-    first = np.ceil(edges - 1e-9)
-    last = np.ceil(edges[1:] - 1e-9) - 1
-    return np.where(last >= first[:-1], (first[:-1] + np.maximum(last, first[:-1])) / 2, edges[:-1])
+QUESTIONS = ("next", "returns", "new")
+# Half-lives in days.
+PLAYS_HALF_LIFE = 30
+DAYS_HALF_LIVES = (14, 240)
+HEAT_HALF_LIFE = 7
+# The last sessions, and those among which the ones like them are looked for.
+LAST_SESSIONS, LIKE_SESSIONS = 20, 300
+# Between two days of a track heard on one day only: nothing is known of its habit.
+USUAL_REST = 60.0
+NEVER = 400.0
 
 
 @dataclass
 class Listening:
     """What the scorer knows of one listener at one moment.
 
-    :param plays, skips: (tracks, bins) sparse, plays and skips per track and age bin.
+    :param track, days_ago, plays, heard: one entry for each track and day it was played on; days before the last day
+        of listening.
     :param artist: (tracks,) code of each track's artist.
-    :param neighbours: (artists, artists) sparse co-occurrence scores, 0 … 1, symmetric, diagonal empty.
+    :param last_sessions: (sessions, tracks) sparse, plays heard in the last LIKE_SESSIONS sessions, oldest first.
     :param persona_plays: (tracks, personas) plays of each track in each persona's sessions.
     """
 
-    plays: sparse.csr_matrix
-    skips: sparse.csr_matrix
+    track: np.ndarray
+    days_ago: np.ndarray
+    plays: np.ndarray
+    heard: np.ndarray
     artist: np.ndarray
-    neighbours: sparse.csr_matrix
+    last_sessions: sparse.csr_matrix
     persona_plays: np.ndarray
+
+    @property
+    def artists(self) -> int:
+        return int(self.artist.max(initial=-1)) + 1
 
 
 class TrackScorer:
-    """:param decay: d of the base-level activation.
-    :param weights: feature → weight, tuned on synthetic listeners (`ml.evaluation`, seeds in TUNING_SEEDS).
+    """:param weights: question → feature → weight; those that `ml.tuning` found when None.
+    :param persona_weights: question → weight of how well a track fits a persona; PERSONA_WEIGHTS when None.
     """
 
-    def __init__(self, decay: float = 1.0, weights: dict[str, float] | None = None):
-        self.decay = decay
+    def __init__(
+        self, weights: dict[str, dict[str, float]] | None = None, persona_weights: dict[str, float] | None = None
+    ):
         self.weights = weights
+        self.persona_weights = persona_weights
 
     def fit(self, listening: Listening, y: None = None) -> TrackScorer:
-        """Compute `features_`: name → (tracks,) value; those of the persona part are computed per persona by
-        `score`."""
+        """Compute `features_`: name → (tracks,) value."""
         self.listening_ = listening
-        tracks, bins = listening.plays.shape
-        artists = listening.neighbours.shape[0]
-        heard = (listening.plays - listening.skips).maximum(0)
-        ages = bin_ages(bins)
-        by_artist = (
-            sparse.csr_matrix((np.ones(tracks), (listening.artist, np.arange(tracks))), shape=(artists, tracks)) @ heard
-        )
-        nearby = sparse.eye(artists) + NEIGHBOUR_WEIGHT * listening.neighbours
-        around = np.asarray((nearby @ by_artist).todense())
-        # Plays of the neighbourhood since the middle of each bin.
-        since = np.cumsum(around, axis=1) - around / 2
-        forgetting = 1.0 / (1.0 + since)
-        counts = heard.tocoo()
-        recall = np.zeros(tracks)
-        np.add.at(recall, counts.row, counts.data * forgetting[listening.artist[counts.row], counts.col])
-        self.features_ = {
-            "activation": np.log(heard @ ages**-self.decay + 1e-4),
-            "recall": np.log(recall + 1e-4),
-            "frequency": np.log1p(np.asarray(heard.sum(axis=1)).ravel()),
-            "heat": self._share(around @ 0.5 ** (ages / 7.0)),
-            "season": self._share(around @ 0.5 ** (ages / 60.0)),
-            "glut": np.log1p(np.asarray(listening.plays[:, ages <= 3].sum(axis=1)).ravel()),
-        }
+        tracks = len(listening.artist)
+        is_heard = listening.heard > 0
+        track, ago, heard = (of[is_heard] for of in (listening.track, listening.days_ago, listening.heard))
+        oldest = int(ago.max(initial=0)) + 1
+
+        def halved(counts: np.ndarray, half_life: float) -> np.ndarray:
+            weight = 0.5 ** (np.arange(oldest) / half_life)
+            return np.bincount(track, weights=counts * weight[ago], minlength=tracks)
+
+        days = np.ones(len(heard))
+        self.features_ = {f"plays_{PLAYS_HALF_LIFE}": np.log1p(halved(heard, PLAYS_HALF_LIFE))}
+        self.features_ |= {f"days_{half_life}": np.log1p(halved(days, half_life)) for half_life in DAYS_HALF_LIVES}
+        of_artist = np.bincount(listening.artist, weights=halved(heard, HEAT_HALF_LIFE), minlength=listening.artists)
+        self.features_["heat"] = np.log(of_artist / max(of_artist.sum(), 1e-9) + 1e-4)[listening.artist]
+        self.features_["company"] = self._company()
+
+        number = np.bincount(track, minlength=tracks)
+        last, first = np.full(tracks, oldest), np.zeros(tracks)
+        np.minimum.at(last, track, ago)
+        np.maximum.at(first, track, ago)
+        rest = np.where(number > 0, last, NEVER)
+        usual = np.where(number > 1, (first - last) / np.maximum(number - 1, 1), USUAL_REST)
+        self.features_["rest"] = np.log1p(rest)
+        self.features_["overdue"] = np.log((rest + 3) / (usual + 3))
         return self
 
-    def _share(self, by_artist: np.ndarray) -> np.ndarray:
-        return np.log(by_artist / max(by_artist.sum(), 1e-9) + 1e-5)[self.listening_.artist]
+    def _company(self) -> np.ndarray:
+        """ln of a track's share in sessions like the last ones, which are compared by their tracks."""
+        sessions = self.listening_.last_sessions
+        if sessions.nnz == 0:
+            return np.full(len(self.listening_.artist), np.log(1e-3))
+        inside = (sessions > 0).astype(float)
+        lately = np.log1p(np.asarray(inside[-LAST_SESSIONS:].sum(axis=0)).ravel())
+        size = np.sqrt(np.maximum(np.asarray(inside.sum(axis=1)).ravel(), 1))
+        company = inside.T @ ((inside @ lately) / size)
+        return np.log(company / max(company.max(), 1e-9) + 1e-3)
 
     def persona_fit(self, persona: int) -> np.ndarray:
         """ln of the share of a track's plays in this persona's sessions over the persona's share of all plays, smoothed
         towards its artist's share, that towards the persona's."""
         plays, artist = self.listening_.persona_plays, self.listening_.artist
         usual = (plays[:, persona].sum() + 1.0) / (plays.sum() + plays.shape[1])
-        artists = self.listening_.neighbours.shape[0]
+        artists = self.listening_.artists
         artist_in = np.bincount(artist, weights=plays[:, persona], minlength=artists)
         artist_all = np.bincount(artist, weights=plays.sum(axis=1), minlength=artists)
         artist_share = (artist_in + 10 * usual) / (artist_all + 10)
         share = (plays[:, persona] + 4 * artist_share[artist]) / (plays.sum(axis=1) + 4)
         return np.log(share / usual)
 
-    def score(self, persona: int | None = None) -> dict[str, np.ndarray]:
+    def contributions(self, question: str) -> dict[str, np.ndarray]:
+        """Feature → (tracks,), its weight times its value."""
+        weights = (WEIGHTS if self.weights is None else self.weights)[question]
+        return {feature: weight * self.features_[feature] for feature, weight in weights.items()}
+
+    def score(self, question: str, persona: int | None = None) -> dict[str, np.ndarray]:
         """Part → (tracks,), rounded; the score is their sum. Without a persona that part is 0."""
-        weights = WEIGHTS if self.weights is None else self.weights
         parts = {part: np.zeros(len(self.listening_.artist)) for part in PARTS}
-        for feature, values in self.features_.items():
-            parts[PART_OF[feature]] += weights[feature] * values
+        for feature, values in self.contributions(question).items():
+            parts[PART_OF[feature]] += values
         if persona is not None:
-            parts["persona"] += weights["persona_fit"] * self.persona_fit(persona)
+            weights = PERSONA_WEIGHTS if self.persona_weights is None else self.persona_weights
+            parts["persona"] += weights[question] * self.persona_fit(persona)
         return {part: np.round(values, DIGITS) + 0.0 for part, values in parts.items()}
 
 
 PART_OF = {
-    "activation": "history",
-    "recall": "history",
-    "frequency": "history",
+    f"plays_{PLAYS_HALF_LIFE}": "history",
+    **{f"days_{half_life}": "history" for half_life in DAYS_HALF_LIVES},
     "heat": "cooccurrence",
-    "season": "cooccurrence",
-    "glut": "freshness",
+    "company": "cooccurrence",
+    "rest": "freshness",
+    "overdue": "freshness",
 }
-NEIGHBOUR_WEIGHT = 3.0
+# Small: playlists are shared out, so it is enough that a track goes to whom it fits rather than to another. Chosen on
+# the same people: twice this costs 0.01 of what is heard of a list, half of it halves what makes the lists differ.
+PERSONA_WEIGHTS = {"next": 0.2, "returns": 0.2, "new": 0.05}
+# Learned by `FILES=… python -m ml.tuning` from thirteen real people.
 WEIGHTS = {
-    "activation": 0.15,
-    "recall": 0.38,
-    "frequency": 0.3,
-    "heat": 0.2,
-    "season": 0.15,
-    "glut": -0.34,
-    "persona_fit": 1.0,
+    "next": {"plays_30": 0.8765, "days_14": 0.7959, "heat": 0.0381, "company": 0.1474, "overdue": 0.0617},
+    "returns": {"days_240": 0.839, "heat": 0.1288, "overdue": -0.1302},
+    "new": {"plays_30": 1.5965, "heat": 0.07, "company": 0.1293, "rest": -0.0646},
 }

@@ -271,9 +271,12 @@ def playlist_tracks(events: pd.DataFrame, features: pd.DataFrame, pairs: pd.Data
 
     from ml.personas import choose_names, describe
     from ml.playlists import TRACK_COLUMNS, Library, TrackDays, playlists_from
+    from ml.recommender import LIKE_SESSIONS
 
     today = features.start.max().normalize()
-    days = events.groupby(["track_id", "day"]).agg(plays=("skipped", "size"), skips=("skipped", "sum")).reset_index()
+    heard = events.skipped == 0
+    by_day = events.assign(heard=heard).groupby(["track_id", "day"])
+    days = by_day.agg(plays=("heard", "size"), heard=("heard", "sum")).reset_index()
     days["days_ago"] = (today - days.day).dt.days
     by_track = events.groupby("track_id")
     tracks = by_track.agg(
@@ -282,26 +285,32 @@ def playlist_tracks(events: pd.DataFrame, features: pd.DataFrame, pairs: pd.Data
         album_name=("album_name", "first"),
         plays=("skipped", "size"),
         skips=("skipped", "sum"),
+        heard=("skipped", lambda skipped: (skipped == 0).sum()),
         first_day=("day", "min"),
         last_day=("day", "max"),
         ms_played=("ms_played", "sum"),
     )
     tracks["duration_ms"] = tracks.ms_played // tracks.plays
+    tracks["known_ms"] = None
     tracks["first_day"], tracks["last_day"] = tracks.first_day.dt.date, tracks.last_day.dt.date
     for recent in (7, 28):
         tracks[f"plays_{recent}d"] = days[days.days_ago < recent].groupby("track_id").plays.sum()
     tracks = tracks.fillna({"plays_7d": 0, "plays_28d": 0}).astype({"plays_7d": int, "plays_28d": int})
 
     persona = events.session_id.map(features.persona_id)
-    persona_plays = events.groupby(["track_id", persona.rename("persona_id")]).size().reset_index()
+    by_persona = events.groupby(["track_id", persona.rename("persona_id")])
+    persona_plays = by_persona.agg(plays=("ms_played", "size"), longest_ms=("ms_played", "max")).reset_index()
+    is_last = events.session_id.isin(features.index.sort_values()[-LIKE_SESSIONS:])
+    last_sessions = events[is_last & heard].groupby(["session_id", "track_id"]).size().reset_index()
     neighbours = pairs.groupby("artist_name")[["other_artist_name", "score", "sessions_together"]].agg(list)
     library = Library(
         list(tracks.reset_index().itertuples(index=False, name="Track")),
         [],
         TrackDays(
-            tracks.index.get_indexer(days.track_id), *(days[name].to_numpy() for name in ("days_ago", "plays", "skips"))
+            tracks.index.get_indexer(days.track_id), *(days[name].to_numpy() for name in ("days_ago", "plays", "heard"))
         ),
         [persona_plays[column].tolist() for column in persona_plays],
+        [last_sessions[column].tolist() for column in last_sessions],
         [neighbours.index.tolist(), *(neighbours[column].tolist() for column in neighbours)],
         today.date(),
     )

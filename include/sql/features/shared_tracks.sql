@@ -26,7 +26,8 @@ final as (
         t.album_name,
         h.display_name,
         h.plays,
-        coalesce(c.duration_ms, t.ms_played / greatest(t.plays, 1))::bigint as duration_ms
+        coalesce(c.duration_ms, t.ms_played / greatest(t.plays, 1))::bigint as duration_ms,
+        c.duration_ms as known_ms
     from heard h
     join staging.track_totals t on t.user_id = h.user_id and t.track_id = h.track_id
     left join tracks c on c.track_id = h.track_id
