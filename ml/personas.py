@@ -25,7 +25,7 @@ RECENT_DAYS = 28
 SLACK = 0.5
 # An artist leads a persona who has this share of its plays and this many times the share of all plays, and was played
 # often enough, in enough sessions, for that not to be chance.
-LEADER_SHARE = 0.03
+LEADER_SHARE = 0.05
 LEADER_RATIO = 1.5
 LEADER_PLAYS = 10
 LEADER_SESSIONS = 4
@@ -98,15 +98,17 @@ SPREADS = {
 
 HABITS = {
     "albums": Word("Albums", "Albums with {who}", (Clause("album", 0.35, 0.15),)),
-    "discoveries": Word("Discoveries", "Discoveries around {who}", (Clause("discovery", 0.15, 0.06),)),
-    "repeat": Word("Songs on repeat", "{who} on repeat", (Clause("repeat", 0.12, 0.08),)),
+    "discoveries": Word("Discoveries", "Discoveries with {who}", (Clause("discovery", 0.15, 0.06),)),
+    "repeat": Word("Songs on repeat", "Songs on repeat with {who}", (Clause("repeat", 0.12, 0.08),)),
     "party": Word(
         "Party mix", "Party mix with {who}", (Clause("unique_artists", 12, 0.5), Clause("shuffle", 0.5, 0.0))
     ),
-    "shuffle": Word("Songs on shuffle", "{who} on shuffle", (Clause("shuffle", 0.5, 0.2),)),
-    "many": Word("Many artists at once", "{who} among many artists", (Clause("unique_artists", 8, 0.5),)),
-    "one": Word("One artist at a time", "One at a time: {who}", (Clause("unique_artists", 2, 0.4, below=True),)),
-    "skip": Word("Skipping through songs", "Skipping through {who}", (Clause("skip", 0.35, 0.15),)),
+    "shuffle": Word("Songs on shuffle", "Songs on shuffle with {who}", (Clause("shuffle", 0.5, 0.2),)),
+    "many": Word("Many artists", "Many artists with {who}", (Clause("unique_artists", 8, 0.5),)),
+    "one": Word(
+        "One artist at a time", "One artist at a time with {who}", (Clause("unique_artists", 2, 0.4, below=True),)
+    ),
+    "skip": Word("Skipping around", "Skipping around with {who}", (Clause("skip", 0.35, 0.15),)),
     "long": Word("Long sessions", "Long sessions with {who}", (Clause("minutes", 45, 0.5),)),
     "short": Word("Short sessions", "Short sessions with {who}", (Clause("minutes", 15, 0.4, below=True),)),
     "familiar": Word("Familiar songs", "Familiar songs with {who}", (Clause("discovery", 0.06, 0.04, below=True),)),
@@ -169,6 +171,9 @@ PHRASES_BELOW = {
 }
 UNITS = {"minutes": "minute", "unique_artists": "artist"}
 ARTIST_PHRASE = "{artist} has {value} of the plays (all your sessions: {usual})"
+PARTS_OF_DAY = ("night", "morning", "midday", "afternoon", "evening")
+# By how much the share of a part of the day must exceed the usual to be worth a word.
+RISEN = 0.08
 SUMMARIES = {
     "night": "late at night", "morning": "in the morning", "midday": "around noon", "afternoon": "in the afternoon",
     "evening": "in the evening", "weekend": "mostly at weekends",
@@ -285,8 +290,11 @@ def possible_names(profile: Profile, overall: Profile, leaders: Sequence[Leader]
         yield from (Name(habit, time) for time in hours)
         yield Name(habit)
     yield from (Name(time=time) for time in hours)
+    # What is weaker serves where another persona has the name already.
+    weak = [(leader.artist_name,) for leader in leaders if leader.telling > 0]
+    yield from (Name(habit, artists=artists) for habit in habits for artists in weak)
     yield Name()
-    yield from (Name(artists=(leader.artist_name,)) for leader in leaders if leader.telling > 0)
+    yield from (Name(artists=artists) for artists in weak)
     yield from (Name(letter=f"({letter})") for letter in ascii_lowercase)
 
 
@@ -374,11 +382,18 @@ def explain(profile: Profile, overall: Profile, leaders: Sequence[Leader], name:
     return f"{start}: {'; '.join(phrases)}."
 
 
-def describe(profile: Profile, leaders: Sequence[Leader] = ()) -> str:
+def describe(profile: Profile, overall: Profile, leaders: Sequence[Leader] = ()) -> str:
     """A line in words: how long, when, how varied, who."""
     length = "Long" if profile["minutes"] >= 75 else "Short" if profile["minutes"] <= 20 else "Medium"
-    span = max(("night", "morning", "midday", "afternoon", "evening"), key=lambda m: profile[m])
-    parts = [f"{length} sessions", SUMMARIES[span] if profile[span] >= 0.5 else "at any hour"]
+    span = max(PARTS_OF_DAY, key=lambda m: profile[m])
+    risen = max(PARTS_OF_DAY, key=lambda m: profile[m] - overall[m])
+    if profile[span] >= 0.5:
+        when = SUMMARIES[span]
+    elif profile[risen] >= overall[risen] + RISEN:
+        when = f"more often {SUMMARIES[risen]} than others"
+    else:
+        when = "at any hour"
+    parts = [f"{length} sessions", when]
     if profile["weekend"] >= 0.65:
         parts.append(SUMMARIES["weekend"])
     if profile["album"] >= 0.35:
@@ -489,7 +504,7 @@ def persona_rows(connection: psycopg.Connection, work: Work) -> list[tuple]:
                 work.user_id,
                 persona_id,
                 name.label,
-                describe(profile, artists),
+                describe(profile, overall, artists),
                 explain(profile, overall, artists, name, is_only=len(by_persona) == 1),
                 Json({"words": name.tags, "name": name._asdict(), "active": True, "measures": measured}),
                 True,

@@ -320,7 +320,7 @@ def playlist_tracks(
     leaders = persona_leaders(heard, features)
     names = choose_names(profiles, overall, leaders, {})
     personas = [
-        (persona_id, names[persona_id][0].label, describe(profile, leaders.get(persona_id, [])))
+        (persona_id, names[persona_id][0].label, describe(profile, overall, leaders.get(persona_id, [])))
         for persona_id, profile in profiles.items()
     ]
     _, rows = playlists_from(library, "heavy", personas, dict.fromkeys(profiles, ()))

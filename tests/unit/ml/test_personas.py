@@ -103,6 +103,17 @@ def test_an_artist_names_the_persona_it_tells_most_of():
     assert labels(names) == {1: "Bo", 2: "Ana"}
 
 
+def test_a_weaker_artist_tells_two_alike_apart():
+    many = OVERALL | {"unique_artists": 20}
+    names = named({1: (many, []), 2: (many, [leader("Bo", 40, 200)]), 3: (OVERALL, [leader("Cy")])}, OVERALL)
+    assert labels(names) == {1: "Many artists", 2: "Many artists with Bo", 3: "Cy"}
+
+
+def test_a_part_of_the_day_is_said_when_it_is_more_than_usual():
+    assert describe(OVERALL | {"evening": 0.35}, OVERALL) == "Medium sessions more often in the evening than others"
+    assert describe(OVERALL, OVERALL) == "Medium sessions at any hour"
+
+
 def test_familiar_songs_are_no_name_for_a_hundredth_of_the_time():
     known = OVERALL | {"discovery": 0.01}
     assert labels(named({1: (known | {"ms_played": 10**7}, [])}, OVERALL)) == {1: EVERYTHING}
@@ -163,6 +174,6 @@ def test_words_and_measures_are_said():
         assert "{who}" in word.with_artists
         assert all(clause.measure in PHRASES for clause in word.clauses)
     assert say("shuffle", None) == "unknown"
-    assert describe(ALBUMS, [leader("Ana"), leader("Bo"), leader("Cy")]) == (
+    assert describe(ALBUMS, OVERALL, [leader("Ana"), leader("Bo"), leader("Cy")]) == (
         "Medium sessions in the evening, albums heard through; more than elsewhere Ana, Bo and Cy"
     )
