@@ -41,8 +41,8 @@ MIN_CLUSTER_SESSIONS = 8
 DIGITS = 6
 # A session leaves the persona it has for one whose centroid is nearer by more than this, as a ratio of distances, …
 KEEP_RATIO = 1.1
-# … and at most this share of a listener's sessions when a model is fitted anew: the past is not retold because borders
-# moved.
+# … and at most this share of a listener's sessions when a model of the same personas is fitted anew: the past is not
+# retold because borders moved.
 MAX_MOVED = 0.015
 
 

@@ -39,7 +39,7 @@ from ml.clustering import (
 from ml.session_clusters import SAMPLE_SIZE, SETTLING_DAYS, Sessions
 from ml.tables import fetch, statement
 
-RESAMPLES = 10
+RESAMPLES = 5
 HOUR = [FEATURES.index(name) for name in ("start_hour_sin", "start_hour_cos")]
 
 

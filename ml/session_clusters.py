@@ -83,13 +83,14 @@ def cluster_sessions(connection: psycopg.Connection, *, as_of: datetime) -> dict
         for work in take_work(connection, "session_clusters", as_of):
             summary["listeners"] += 1
             model = load_model(connection, work.user_id)
+            most = 1.0
             reason = why_fit(connection, work, model)
             if reason:
-                model = fit_model(connection, work, model, reason)
+                model, most = fit_model(connection, work, model, reason)
                 summary["fitted"] += 1
             if model is None:
                 continue
-            counts = assign(connection, work, model, everything=bool(reason))
+            counts = assign(connection, work, model, everything=bool(reason), most=most)
             summary["written"] += counts["written"]
             summary["removed"] += counts["removed"]
             if reason or any(counts.values()):
@@ -127,8 +128,11 @@ def why_fit(connection: psycopg.Connection, work: Work, model: Model | None) -> 
     return None
 
 
-def fit_model(connection: psycopg.Connection, work: Work, old: Model | None, reason: str) -> Model:
-    """Fit on a bounded sample, hand the old persona ids on, store the model as the listener's current one."""
+def fit_model(connection: psycopg.Connection, work: Work, old: Model | None, reason: str) -> tuple[Model, float]:
+    """Fit on a bounded sample, hand the old persona ids on, store the model as the listener's current one.
+
+    :return: the model, and the share of the sessions that may leave their persona for it.
+    """
     # Here, for scikit-learn is imported only when a model is due.
     from ml.clustering import MAX_CLUSTERS, SEED, SessionClusterer, match_personas
 
@@ -201,7 +205,7 @@ def fit_model(connection: psycopg.Connection, work: Work, old: Model | None, rea
         ),
         values,
     )
-    return Model(
+    model = Model(
         version,
         clusterer.centroids_,
         clusterer.vectors_,
@@ -210,11 +214,14 @@ def fit_model(connection: psycopg.Connection, work: Work, old: Model | None, rea
         sessions,
         clusterer.training_distance_,
     )
+    return model, MAX_MOVED if clusterer.kept_ else 1.0
 
 
 @no_cycles()
-def assign(connection: psycopg.Connection, work: Work, model: Model, *, everything: bool) -> dict[str, int]:
-    """Write the cluster and persona of each session of the marked days, or of all."""
+def assign(
+    connection: psycopg.Connection, work: Work, model: Model, *, everything: bool, most: float
+) -> dict[str, int]:
+    """Write the cluster and persona of each session of the marked days, or of all; `most` as in `assignments`."""
     parameters = {
         "user_id": work.user_id,
         "days": None if everything else work.days,
@@ -227,15 +234,16 @@ def assign(connection: psycopg.Connection, work: Work, model: Model, *, everythi
         "session_clusters",
         ["user_id", "session_id"],
         ["user_id", "session_id", "local_date", "model_version", "cluster", "persona_id", "distance"],
-        assignments(work.user_id, sessions, model, is_new=everything),
+        assignments(work.user_id, sessions, model, is_new=everything, most=most),
         {"user_id": work.user_id} | ({} if everything else {"local_date": work.days}),
     )
 
 
-def assignments(user_id: str, sessions: psycopg.Cursor, model: Model, *, is_new: bool) -> Iterator[tuple]:
+def assignments(user_id: str, sessions: psycopg.Cursor, model: Model, *, is_new: bool, most: float) -> Iterator[tuple]:
     """Rows of `session_clusters` for rows of clustering_sessions.
 
     :param is_new: whether the model has just been fitted. Otherwise a session that is as it was keeps its persona.
+    :param most: share of the sessions that may leave their persona.
     """
     cluster_of = {persona: cluster for cluster, persona in enumerate(model.persona_ids)}
     keys: list[tuple] = []
@@ -251,11 +259,10 @@ def assignments(user_id: str, sessions: psycopg.Cursor, model: Model, *, is_new:
         distances.append(model.centroids.distances(points))
     distance, had = np.concatenate(distances), np.array(before, dtype=int)
     every = np.arange(len(keys))
-    if is_new:
-        clusters = clusters_from(distance, had, most=int(MAX_MOVED * len(keys)))
-    else:
+    clusters = clusters_from(distance, had, most=int(most * len(keys)))
+    if not is_new:
         same = (had >= 0) & (distance[every, had] == np.array(stored))
-        clusters = np.where(same, had, clusters_from(distance, had, most=len(keys)))
+        clusters = np.where(same, had, clusters)
     of_cluster = distance[every, clusters].tolist()
     for key, cluster, far in zip(keys, clusters.tolist(), of_cluster, strict=True):
         yield user_id, *key, model.version, cluster, model.persona_ids[cluster], far
