@@ -66,7 +66,7 @@ MIN_CLUSTER_SHARE = 0.03
 WORTH = 0.5
 # The groups that there were are kept while their value is this share of the best: when a persona goes, its sessions
 # lose their name.
-KEEP = 0.4
+KEEP = 0.25
 
 Mix = tuple[float, float, float]
 
