@@ -109,7 +109,7 @@ endif
 
 .PHONY: forget
 forget: $(INSTALLED)  ## Remove a listener and everything about them: LISTENER=… YES=1 (IN=compose: in the containers)
-	@$(if $(filter compose,$(IN)),$(TOOLS) forget,$(STACK) exec -- python -m include.deploy.forget) "$(LISTENER)" $(if $(YES),--yes)
+	@$(if $(filter compose,$(IN)),$(TOOLS) forget,$(STACK) exec -- python -m include.deploy.forget) "$$LISTENER" $(if $(YES),--yes)
 
 .PHONY: doctor
 doctor: $(INSTALLED)  ## What is configured, reachable, stale or about to expire, and what to do (IN=compose)
@@ -143,6 +143,10 @@ bench: $(INSTALLED)  ## Measure; prints a table and writes .local/bench.json (AR
 .PHONY: evaluate
 evaluate: $(INSTALLED)  ## Compare the playlist generator with baselines (FILES=a.zip,b.json: on your own exports)
 	@FILES='$(FILES)' $(PYTHON) -m ml.evaluation
+
+.PHONY: lifelike
+lifelike: $(INSTALLED)  ## Statistics of the simulated listening beside real ones (FILES='a.zip b.zip': your own exports too)
+	@$(PYTHON) -m include.demo.lifelike $(FILES)
 
 .PHONY: lock
 lock: $(INSTALLED)  ## Compile requirements.lock from requirements.txt

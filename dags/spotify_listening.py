@@ -15,7 +15,7 @@ One run a day, and one more whenever Spotify's window of 50 plays is about to ov
    `publish_playlists` writes to Spotify for listeners who asked for it.
 
 Every step works on what is marked in `pending_days`: a run's cost follows what is new, and any task can be cleared and run
-again. Steps 4 to 6 write to the schema `staging`; readers see `analytics` and `ml`.
+again. A step that fails at one listener's data goes on without them. Steps 4 to 6 write to the schema `staging`; readers see `analytics` and `ml`.
 
 ## Running it by hand
 *Trigger* opens a form. `mode=replay` with `start` and `end` builds those days again from raw rows alone, without asking
@@ -29,6 +29,7 @@ Spotify. `airflow backfill create` does the same for each past day.
 | `scan_raw`, `scan_analytics`, `scan_ml` | a check could not be run at all | the log names the check |
 | `quality_failed` | a check measured something that must not be published | the log and `qa_validation_results` name check and value; put bad raw rows into `raw_quarantine`, run again |
 | `ingestion_failed` | the rest of the run is published, but an account or the export folder failed | see the red ingest task |
+| `listeners_held` | the rest of the run is published, but a step failed at one listener's data; readers see that listener as before, each run tries again | it names listener, step and error, as does `held_listeners`; put the raw rows into `raw_quarantine`, or mend the step |
 | any `build_…` or statistics task | its transaction was rolled back, its days stay marked | fix, clear the task |
 """
 
@@ -70,6 +71,7 @@ from publish_playlists import PublishPlaylistsOperator
 from run_alerts import deadline_missed, run_failed
 from soda_operator import QualityFailedOperator, SodaScanOperator, choose_branch
 from spotify_retry_policy import SpotifyRetryPolicy
+from step_operators import BuildStepOperator, ListenersHeldOperator
 from task_docs import about
 from window_trigger import WindowTrigger
 
@@ -159,13 +161,13 @@ DASHBOARDS = Asset(uri="marimo://dashboards", name="dashboards")
     tags=["spotify", "listening", "soda", "kmeans"],
 )
 def spotify_listening():
-    def build(task_id: str, sql: str, **kwargs) -> SQLExecuteQueryOperator:
-        return SQLExecuteQueryOperator(
+    def build(task_id: str, step: str, **kwargs) -> BuildStepOperator:
+        return BuildStepOperator(
             **about(task_id),
             conn_id="listening_db",
-            sql=sql,
+            step=step,
+            sql=f"analytics/{step}.sql",
             parameters={"as_of": AS_OF, "session_gap_minutes": SESSION_GAP_MINUTES},
-            split_statements=True,
             **kwargs,
         )
 
@@ -221,14 +223,11 @@ def spotify_listening():
     raw_gate = gate("raw", on_pass="build_listening_events")
 
     with TaskGroup("analytics", prefix_group_id=False, tooltip="Plays, sessions, statistics, in SQL"):
-        events = build("build_listening_events", "analytics/listening_events.sql", inlets=[RAW_EVENTS])
-        sessions = build("build_sessions", "analytics/sessions.sql")
-        statistics = [
-            build(noun, f"analytics/{noun}.sql")
-            for noun in ("artist_stats", "track_stats", "album_stats", "listening_clock")
-        ]
-        trends = build("daily_trends", "analytics/daily_trends.sql")
-        metrics = build("user_metrics", "analytics/user_metrics.sql")
+        events = build("build_listening_events", "listening_events", inlets=[RAW_EVENTS])
+        sessions = build("build_sessions", "sessions")
+        statistics = [build(noun, noun) for noun in ("artist_stats", "track_stats", "album_stats", "listening_clock")]
+        trends = build("daily_trends", "daily_trends")
+        metrics = build("user_metrics", "user_metrics")
         chain(events, sessions, statistics, trends, metrics)
     scan_analytics = scan("analytics")
     analytics_gate = gate("analytics", on_pass="start_models")
@@ -260,6 +259,8 @@ def spotify_listening():
         **about("publish_playlists"), publish="{{ params.publish }}", as_of=AS_OF, mode=MODE, inlets=[PLAYLISTS]
     )
 
+    listeners_held = ListenersHeldOperator(**about("listeners_held"), retries=0)
+
     # A branch skips at once what it does not choose, so each gate has a rejection of its own in front of quality_failed.
     rejections = [EmptyOperator(**about(f"{layer}_rejected")) for layer in ("raw", "analytics", "ml")]
     quality_failed = QualityFailedOperator(
@@ -276,7 +277,7 @@ def spotify_listening():
     chain(ingested, scan_raw, raw_gate, Label("PASS or WARN"), events)
     chain(metrics, scan_analytics, analytics_gate, Label("PASS or WARN"), start_models)
     chain(personas, cooccurrence)
-    chain(playlists, scan_ml, ml_gate, Label("PASS or WARN"), publish_tables, publish_playlists)
+    chain(playlists, scan_ml, ml_gate, Label("PASS or WARN"), publish_tables, [publish_playlists, listeners_held])
     for failing_gate, rejection in zip((raw_gate, analytics_gate, ml_gate), rejections, strict=True):
         chain(failing_gate, Label("FAIL"), rejection, quality_failed)
 

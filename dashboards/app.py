@@ -7,6 +7,7 @@ import datetime as dt
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import marimo
 from starlette.applications import Starlette
@@ -37,15 +38,15 @@ def home_page(parameters: dict[str, str]) -> str:
     shelves = []
     for place, row in enumerate(people.itertuples()):
         person = listening_data.listener(row.user_id)
+        address = urlencode({"listener": row.user_id})
         views = "".join(
-            f'<a href="{look.text(page)}/?listener={look.text(row.user_id)}">{title}</a>'
-            for page, (title, _) in look.PAGES.items()
+            f'<a href="{look.text(page)}/?{address}">{title}</a>' for page, (title, _) in look.PAGES.items()
         )
         if person["plays"]:
             recent = listening_data.days(row.user_id, person["as_of"] - dt.timedelta(days=7 * 26), person["as_of"])
             facts = (
                 f"<p><b>{look.duration(person['ms_played_28d'])}</b> in the last 28 days, "
-                f"<b>{look.count(person['plays'])}</b> plays since "
+                f"<b>{look.count(person['plays'])}</b> plays, {look.of_30s(person['plays_30s'])}, since "
                 f"{look.day(person['first_date'])}</p>{drawings.calendar(recent, person['as_of'], weeks=26)}"
             )
         else:
@@ -53,7 +54,7 @@ def home_page(parameters: dict[str, str]) -> str:
         colour = look.PERSONA_COLOURS[place % 8]
         shelves.append(
             f'<article class="card shelf"><div class="cover">{drawings.cover(row.user_id, colour, label="")}</div><div>'
-            f'<h2><a href="overview/?listener={look.text(row.user_id)}">{look.text(row.display_name)}</a>'
+            f'<h2><a href="overview/?{address}">{look.text(row.display_name)}</a>'
             f'</h2>{facts}<nav class="views" aria-label="{look.text(row.display_name)}">{views}</nav></div></article>'
         )
     pages = "".join(

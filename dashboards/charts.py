@@ -80,6 +80,7 @@ def bars(buckets: pd.DataFrame, column: str, title: str, granularity: str) -> al
             _time_tooltip(granularity),
             alt.Tooltip(f"{column}:Q", title=title, format=",.1f"),
             alt.Tooltip("plays:Q", title="Plays", format=","),
+            alt.Tooltip("plays_30s:Q", title="of 30 s or more", format=","),
             alt.Tooltip("active_days:Q", title="Days with music"),
         ],
     )
@@ -94,7 +95,7 @@ def line(buckets: pd.DataFrame, column: str, title: str, granularity: str, *, pe
     """One value over time."""
     number = ".0%" if percent else ",.1f"
     return (
-        alt.Chart(with_rates(buckets))
+        alt.Chart(with_skip_rate(buckets))
         .mark_line(point=alt.OverlayMarkDef(size=22, color="var(--tone-accent)", filled=True))
         .encode(
             x=_time(granularity),
@@ -109,13 +110,10 @@ def line(buckets: pd.DataFrame, column: str, title: str, granularity: str, *, pe
     )
 
 
-def with_rates(buckets: pd.DataFrame) -> pd.DataFrame:
-    """Adds skip_rate (share of plays) and effective_artists, e to the mean daily artist entropy in nats."""
-    plays = buckets["plays"].where(buckets["plays"] > 0)
-    return buckets.assign(
-        skip_rate=buckets["skips"] / plays,
-        effective_artists=np.exp(buckets["artist_diversity"].where(buckets["plays"] > 0)),
-    )
+def with_skip_rate(buckets: pd.DataFrame) -> pd.DataFrame:
+    """Adds skip_rate: skips among the plays of which it is known whether they were skipped; none known, none shown."""
+    known = buckets["skips"] + buckets["heard"]
+    return buckets.assign(skip_rate=buckets["skips"] / known.where(known > 0))
 
 
 def two_lines(buckets: pd.DataFrame, columns: dict[str, str], granularity: str) -> alt.Chart:

@@ -11,6 +11,7 @@ import math
 import pandas as pd
 
 from dashboards import look
+from dashboards.vocabularies import word
 
 WEEKDAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
 
@@ -199,9 +200,6 @@ def cover(name: str, colour: str, *, label: str) -> str:
     )
 
 
-_MARKS = {"PASS": ("good", "●"), "WARN": ("warn", "▲"), "FAIL": ("bad", "✕")}
-
-
 def check_history(history: pd.DataFrame) -> str:
     """One line a check, one mark a run, the oldest left; colour and shape both tell the outcome. Checks that always
     passed are folded away.
@@ -219,15 +217,18 @@ def check_history(history: pd.DataFrame) -> str:
             if row is None:
                 marks.append('<span class="mark" aria-hidden="true">·</span>')
                 continue
-            tone, shape = _MARKS.get(row.outcome, ("", "?"))
+            outcome, shape, tone = word("qa_validation_results", "outcome", row.outcome)
             measured = "" if pd.isna(row.measured_value) else f", measured {row.measured_value:,.4g}"
             marks.append(
                 f'<span class="mark {tone}" title="{row.checked_at:%-d %b %Y %H:%M} UTC: '
-                f'{look.text(row.outcome)}{measured}" '
+                f'{outcome}{measured}" '
                 f'aria-hidden="true">{shape}</span>'
             )
         outcomes = rows["outcome"].value_counts()
-        words = ", ".join(f"{number} {look.text(outcome)}" for outcome, number in outcomes.items())
+        words = ", ".join(
+            f"{number} {word('qa_validation_results', 'outcome', outcome).label}"
+            for outcome, number in outcomes.items()
+        )
         lines = quiet if set(outcomes.index) == {"PASS"} else noticed
         lines.append(
             f'<li><span class="check"><strong>{look.text(check)}</strong> <span '

@@ -96,6 +96,11 @@ def count(number: float | None) -> str:
     return "–" if number is None else f"{number:,.0f}"
 
 
+def of_30s(plays_30s: float) -> str:
+    """What to say beside a number of plays: how many lasted 30 s or more, from where Spotify counts a stream."""
+    return f"{count(plays_30s)} of 30 s or more"
+
+
 def percent(share: float | None) -> str:
     return "–" if share is None else f"{share:.0%}"
 
@@ -267,8 +272,9 @@ def empty(message: str) -> str:
     return f'<p class="quiet">{text(message)}</p>'
 
 
-def tag(word: str, tone: str = "") -> str:
-    return f'<span class="tag {tone}">{text(word)}</span>'
+def tag(word: str, tone: str = "", *, mark: str = "") -> str:
+    shape = f'<span aria-hidden="true">{text(mark)}</span> ' if mark else ""
+    return f'<span class="tag {tone}">{shape}{text(word)}</span>'
 
 
 @dataclass(frozen=True)

@@ -43,11 +43,14 @@ def _(view):
         return look.change(_now[name], _before[name] if _before else None, view.before)
 
     _days = view.period.days
+    _of_30s = look.of_30s(_now["plays_30s"])
     look.page_part(
         look.figures(
             [
                 look.Figure("Listening time", look.duration(_now["ms_played"]), _compared("ms_played")),
-                look.Figure("Plays", look.count(_now["plays"]), _compared("plays")),
+                look.Figure(
+                    "Plays", look.count(_now["plays"]), "<br>".join(filter(None, (_compared("plays"), _of_30s)))
+                ),
                 look.Figure("Artists", look.count(_now["artists"]), _compared("artists")),
                 look.Figure("Tracks", look.count(_now["tracks"]), _compared("tracks")),
                 look.Figure("New artists", look.count(_now["new_artists"]), _compared("new_artists")),

@@ -16,9 +16,8 @@ import pandas as pd
 from dashboards import drawings, listening_data, look
 from dashboards.charts import SCORE_PARTS
 from dashboards.selection import View
-
-TOKEN_LIFE_DAYS = 183  # Spotify ends an authorization six months after it was given
-TOKEN_WARNING_DAYS = 150
+from dashboards.vocabularies import tag, word
+from include.ingestion.authorization import AUTHORIZATION_LASTS, WARN_AFTER
 
 
 def colophon(view: View) -> str:
@@ -84,7 +83,7 @@ def year_in_review(view: View, year: pd.Series) -> str:
     figures = look.figures(
         [
             look.Figure("Listening", look.duration(year["ms_played"])),
-            look.Figure("Plays", look.count(year["plays"])),
+            look.Figure("Plays", look.count(year["plays"]), look.of_30s(year["plays_30s"])),
             look.Figure("New artists", look.count(year["new_artists"])),
             look.Figure("Longest streak", f"{int(year['longest_streak_days'])} days"),
             look.Figure("Busiest day", f"{year['best_day']:%-d %b}", f"{look.count(year['best_day_plays'])} plays"),
@@ -274,11 +273,14 @@ def sleeve(playlist: pd.Series, tracks: pd.DataFrame, buttons: list[str]) -> str
             f'Spotify</a><code class="framed-only">{address}</code>'
         )
     cover = drawings.cover(playlist["playlist_id"], colour, label=f"Cover of {playlist['name']}")
-    status = look.tag("on Spotify", "good") if playlist["published_status"] == "published" else ""
+    status = playlist["published_status"]
+    published = tag("published_playlists", "status", status) if status else ""
+    if playlist["published_message"]:
+        published += f" {look.text(playlist['published_message'])}"
     return (
         '<section class="block"><div class="sleeve"><div class="cover">'
         f"{cover}</div><div>"
-        f'<p class="quiet">Playlist for {look.text(playlist["persona"] or "a persona")} {status}</p><h2 '
+        f'<p class="quiet">Playlist for {look.text(playlist["persona"] or "a persona")} {published}</p><h2 '
         f'class="big">{look.text(playlist["name"])}</h2>'
         f"<p>{look.text(playlist['description'])}</p>"
         f'<p class="quiet small">{look.count(playlist["tracks"])} tracks, '
@@ -295,9 +297,10 @@ def score_legend() -> str:
 
 
 def track_list(tracks: pd.DataFrame) -> str:
-    """Every track with its reason and its score parts as a stacked bar (longest bar: the best score)."""
-    best = max(float(tracks["score"].max()), 1e-9)
-    items = []
+    """Every track with its reason and its score parts as a stacked bar: the longest where the parts are largest in all,
+    pale what counts against the track."""
+    most = max(float(tracks[list(SCORE_PARTS)].abs().sum(axis=1).max()), 1e-9)
+    items, minus = [], ' class="minus"'
     for row in tracks.itertuples():
         address = spotify_address(row.track_id)
         name = look.text(row.track_name)
@@ -313,14 +316,14 @@ def track_list(tracks: pd.DataFrame) -> str:
         parts = {column: float(getattr(row, column)) for column in SCORE_PARTS}
         words = ", ".join(f"{SCORE_PARTS[column][0]} {value:.2f}" for column, value in parts.items())
         bar = "".join(
-            f'<i style="width:{max(value, 0) / best:.2%};--dot:{SCORE_PARTS[column][1]}"></i>'
+            f'<i{minus if value < 0 else ""} style="width:{abs(value) / most:.2%};--dot:{SCORE_PARTS[column][1]}"></i>'
             for column, value in parts.items()
         )
         items.append(
             f'<li class="track"><span class="rank">{row.position}</span>'
             f'<span class="name">{title}<span '
             f'class="by">{look.text(by)}</span></span>'
-            f'<span class="reason">{look.text(row.reason)} {look.tag(row.kind)}</span>'
+            f'<span class="reason">{look.text(row.reason)} {tag("playlist_tracks", "kind", row.kind)}</span>'
             f'<span class="score"><span class="parts" role="img" aria-label="Score {row.score:.2f}: {words}" '
             f'title="{words}">{bar}</span>'
             f'<span class="small quiet">score {row.score:.2f}</span></span>'
@@ -373,7 +376,10 @@ def playlist(view: View, made: pd.DataFrame, playlist_id: str) -> str:
     return (
         head
         + look.block(
-            "Tracks", score_legend(), look.card("", track_list(tracks)), note="The bar: what the score is made of"
+            "Tracks",
+            score_legend(),
+            look.card("", track_list(tracks)),
+            note="The bar: what the score is made of; pale: what counts against the track",
         )
         + look.block(
             "What changed", playlist_changes(tracks, before, None if earlier.empty else earlier.iloc[0]["as_of"])
@@ -389,20 +395,19 @@ def token_age(view: View) -> tuple[str, str]:
     authorized = view.listener["authorized_at"]
     if authorized is None:
         return "–", "not authorized: exports only"
-    end = authorized.date() + dt.timedelta(days=TOKEN_LIFE_DAYS)
-    age = (view.today - authorized.date()).days
+    end = authorized.date() + AUTHORIZATION_LASTS
+    age = view.today - authorized.date()
     words = f"ends about {look.day(end)}"
-    return f"{age} days", f'<span class="down">{words}: authorize again</span>' if age >= TOKEN_WARNING_DAYS else words
+    return f"{age.days} days", f'<span class="down">{words}: authorize again</span>' if age >= WARN_AFTER else words
 
 
 def checks_of_run(run_id: str) -> str:
     """The checks that warned or failed in one run, and behind a summary those that passed."""
-    tones = {"PASS": "good", "WARN": "warn", "FAIL": "bad"}
     noticed: list[tuple[str, ...]] = []
     passed: list[tuple[str, ...]] = []
     for row in listening_data.checks(run_id).itertuples():
         cells = (
-            look.tag(row.outcome, tones.get(row.outcome, "")),
+            tag("qa_validation_results", "outcome", row.outcome),
             f'{look.text(row.check_name)}<span class="by">{look.text(row.table_name)}</span>',
             "–" if pd.isna(row.measured_value) else f"{row.measured_value:,.4g}",
             look.text(row.message or ""),
@@ -421,13 +426,12 @@ def checks_of_run(run_id: str) -> str:
 def accounts_table(view: View) -> str:
     rows = []
     for row in listening_data.accounts().itertuples():
-        state = (
-            look.tag("ok", "good")
-            if row.ok is True
-            else look.tag("needs a look", "warn")
-            if row.ok is False
-            else look.tag("no run yet")
-        )
+        states = [
+            f"{word('ingestion_state', 'pipeline', state['pipeline']).label} "
+            f"{tag('ingestion_state', 'status', state['status'])}"
+            + (f'<span class="by">{look.text(state["message"])}</span>' if state["message"] else "")
+            for state in row.states or []
+        ]
         gaps = (
             look.tag(f"{row.open_gaps} open", "warn")
             if row.open_gaps
@@ -437,15 +441,16 @@ def accounts_table(view: View) -> str:
         rows.append(
             (
                 f"{own}{look.text(row.display_name)}{'</strong>' if own else ''}",
-                state,
-                look.text(row.states if isinstance(row.states, str) else ""),
+                "".join(f"<div>{state}</div>" for state in states) or look.tag("no run yet"),
                 "–" if pd.isna(row.authorized_at) else look.day(row.authorized_at.date()),
                 gaps,
-                look.count(None if pd.isna(row.plays) else row.plays),
+                "–"
+                if pd.isna(row.plays)
+                else f'{look.count(row.plays)}<span class="by">{look.of_30s(row.plays_30s)}</span>',
             )
         )
     return look.table(
-        ["Listener", "State", "Pipelines", "Authorized", "Gaps", "Plays"], rows, caption="All accounts", numbers=[5]
+        ["Listener", "Pipelines", "Authorized", "Gaps", "Plays"], rows, caption="All accounts", numbers=[4]
     )
 
 
@@ -471,8 +476,7 @@ def completeness(view: View) -> list[str]:
         file_rows.append(
             (
                 look.text(row.file_name),
-                look.tag(row.status, "bad" if row.status == "failed" else "good")
-                + (f" {look.text(row.message)}" if row.message else ""),
+                tag("ingested_files", "status", row.status) + (f" {look.text(row.message)}" if row.message else ""),
                 look.count(row.rows_read),
                 look.count(row.rows_loaded),
                 look.count(row.rows_already_known),
@@ -480,11 +484,17 @@ def completeness(view: View) -> list[str]:
             )
         )
     left_out = [
-        (look.text(f"import: {reason}"), look.count(rows))
+        (look.text(f"import: {word('ingested_files', 'skipped_rows', reason).label}"), look.count(rows))
         for reason, rows in sorted(skipped.items(), key=lambda item: -item[1])
     ]
     left_out += [
-        (look.text(f"{row.source.replace('_', ' ')}: {row.reason.replace('_', ' ')}"), look.count(row.rows))
+        (
+            look.text(
+                f"{word('excluded_events', 'source', row.source).label}: "
+                f"{word('excluded_events', 'reason', row.reason).label}"
+            ),
+            look.count(row.rows),
+        )
         for row in listening_data.excluded(view.user_id).itertuples()
     ]
     return [

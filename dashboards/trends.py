@@ -93,19 +93,20 @@ def _(buckets, granularity, view):
                 "Diversity",
                 look.chart(
                     charts.line(buckets, "effective_artists", "Artists", granularity.value),
-                    label="Effective number of artists a day",
+                    label=f"Effective number of artists of each {granularity.value}",
                     columns=3,
                 ),
-                note="Effective artists a day (e to the entropy)",
+                note=f"Effective number of artists of each {granularity.value}: if all had been played equally often, "
+                "so many would be as diverse (1 / Σ share of plays²)",
             ),
             look.card(
                 "Skips",
                 look.chart(
-                    charts.line(buckets, "skip_rate", "Share of plays", granularity.value, percent=True),
+                    charts.line(buckets, "skip_rate", "Skipped", granularity.value, percent=True),
                     label="Share of plays that were skipped",
                     columns=3,
                 ),
-                note="Share of plays skipped",
+                note="Skips / plays known to be skipped or heard",
             ),
             min_width="21rem",
         ),
@@ -191,7 +192,7 @@ def _(view):
                 else look.empty("No session in this period."),
                 note="Local start hour",
             ),
-            note="A session ends after 30 minutes of silence",
+            note="A session ends after more than 30 minutes of silence",
         )
     )
     return

@@ -20,7 +20,7 @@ import numpy as np
 import psycopg
 from scipy import sparse
 
-from ml.tables import Work, columns, fetch, mark_days, no_cycles, replace_rows, statement, take_work
+from ml.tables import Work, columns, fetch, listener_of, mark_days, no_cycles, replace_rows, statement, take_work
 
 SHRINKAGE = 5.0
 MIN_SESSIONS = 2
@@ -70,17 +70,18 @@ def artist_cooccurrence(connection: psycopg.Connection, *, as_of: datetime) -> d
     summary = {"listeners": 0, "artists": 0, "written": 0, "removed": 0}
     with connection.transaction():
         for work in take_work(connection, "artist_cooccurrence", as_of):
-            summary["listeners"] += 1
-            marks = "delete from pending_artists where user_id = %s returning artist_name"
-            changed = sorted(row[0] for row in connection.execute(marks, [work.user_id]))
-            if not changed:
-                continue
-            counts = update_pairs(connection, work, changed)
-            summary["artists"] += len(changed)
-            summary["written"] += counts["written"]
-            summary["removed"] += counts["removed"]
-            if any(counts.values()):
-                mark_days(connection, "playlists", work.user_id, [work.reference_day])
+            with listener_of(connection, "artist_cooccurrence", work):
+                summary["listeners"] += 1
+                marks = "delete from pending_artists where user_id = %s returning artist_name"
+                changed = sorted(row[0] for row in connection.execute(marks, [work.user_id]))
+                if not changed:
+                    continue
+                counts = update_pairs(connection, work, changed)
+                summary["artists"] += len(changed)
+                summary["written"] += counts["written"]
+                summary["removed"] += counts["removed"]
+                if any(counts.values()):
+                    mark_days(connection, "playlists", work.user_id, [work.reference_day])
     connection.commit()
     return summary
 

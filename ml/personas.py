@@ -18,7 +18,7 @@ import psycopg
 from psycopg.types.json import Json
 
 from ml.session_clusters import SETTLING_DAYS
-from ml.tables import Work, fetch, replace_rows, take_work
+from ml.tables import Work, fetch, listener_of, replace_rows, take_work
 
 RECENT_DAYS = 28
 # A name once given needs only this share of the difference that earned it.
@@ -424,18 +424,19 @@ def label_personas(connection: psycopg.Connection, *, as_of: datetime) -> dict[s
     summary = {"listeners": 0, "personas": 0, "renamed": 0, "written": 0}
     with connection.transaction():
         for work in take_work(connection, "personas", as_of):
-            rows = persona_rows(connection, work)
-            counts = replace_rows(
-                connection, "personas", ["user_id", "persona_id"], COLUMNS, rows, {"user_id": work.user_id}
-            )
-            summary["listeners"] += 1
-            summary["personas"] += sum(row[COLUMNS.index("is_active")] for row in rows)
-            summary["renamed"] += sum(
-                row[COLUMNS.index("labelled_on")] == work.reference_day
-                and row[COLUMNS.index("previous_label")] is not None
-                for row in rows
-            )
-            summary["written"] += counts["written"]
+            with listener_of(connection, "personas", work):
+                rows = persona_rows(connection, work)
+                counts = replace_rows(
+                    connection, "personas", ["user_id", "persona_id"], COLUMNS, rows, {"user_id": work.user_id}
+                )
+                summary["listeners"] += 1
+                summary["personas"] += sum(row[COLUMNS.index("is_active")] for row in rows)
+                summary["renamed"] += sum(
+                    row[COLUMNS.index("labelled_on")] == work.reference_day
+                    and row[COLUMNS.index("previous_label")] is not None
+                    for row in rows
+                )
+                summary["written"] += counts["written"]
     connection.commit()
     return summary
 

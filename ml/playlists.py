@@ -22,7 +22,7 @@ from psycopg.rows import RowFactory, namedtuple_row, tuple_row
 from scipy import sparse
 
 from ml.recommender import DIGITS, PARTS, Listening, TrackScorer, age_bin
-from ml.tables import Work, columns, no_cycles, replace_rows, statement, take_work
+from ml.tables import Work, columns, listener_of, no_cycles, replace_rows, statement, take_work
 
 LENGTH = 30
 KINDS = {"familiar": 14, "rediscovered": 10, "new": 6}
@@ -246,13 +246,14 @@ def generate_playlists(connection: psycopg.Connection, *, as_of: datetime) -> di
     summary = {"listeners": 0, "playlists": 0, "tracks": 0, "written": 0, "removed": 0}
     with connection.transaction():
         for work in take_work(connection, "playlists", as_of):
-            playlists, tracks = build_playlists(connection, work)
-            summary["listeners"] += 1
-            summary["playlists"] += len(playlists)
-            summary["tracks"] += len(tracks)
-            for counts in write_playlists(connection, work, playlists, tracks):
-                summary["written"] += counts["written"]
-                summary["removed"] += counts["removed"]
+            with listener_of(connection, "playlists", work):
+                playlists, tracks = build_playlists(connection, work)
+                summary["listeners"] += 1
+                summary["playlists"] += len(playlists)
+                summary["tracks"] += len(tracks)
+                for counts in write_playlists(connection, work, playlists, tracks):
+                    summary["written"] += counts["written"]
+                    summary["removed"] += counts["removed"]
     connection.commit()
     return summary
 

@@ -29,7 +29,7 @@ from ml.centroids import (
     clusters_from,
     transform,
 )
-from ml.tables import Work, mark_days, no_cycles, replace_rows, statement, take_work
+from ml.tables import Work, listener_of, mark_days, no_cycles, replace_rows, statement, take_work
 
 SETTLING_DAYS = 90
 SAMPLE_SIZE = 4000
@@ -81,21 +81,22 @@ def cluster_sessions(connection: psycopg.Connection, *, as_of: datetime) -> dict
     summary = {"listeners": 0, "fitted": 0, "written": 0, "removed": 0}
     with connection.transaction():
         for work in take_work(connection, "session_clusters", as_of):
-            summary["listeners"] += 1
-            model = load_model(connection, work.user_id)
-            most = 1.0
-            reason = why_fit(connection, work, model)
-            if reason:
-                model, most = fit_model(connection, work, model, reason)
-                summary["fitted"] += 1
-            if model is None:
-                continue
-            counts = assign(connection, work, model, everything=bool(reason), most=most)
-            summary["written"] += counts["written"]
-            summary["removed"] += counts["removed"]
-            if reason or any(counts.values()):
-                mark_days(connection, "personas", work.user_id, [work.reference_day])
-                mark_days(connection, "playlists", work.user_id, [work.reference_day])
+            with listener_of(connection, "session_clusters", work):
+                summary["listeners"] += 1
+                model = load_model(connection, work.user_id)
+                most = 1.0
+                reason = why_fit(connection, work, model)
+                if reason:
+                    model, most = fit_model(connection, work, model, reason)
+                    summary["fitted"] += 1
+                if model is None:
+                    continue
+                counts = assign(connection, work, model, everything=bool(reason), most=most)
+                summary["written"] += counts["written"]
+                summary["removed"] += counts["removed"]
+                if reason or any(counts.values()):
+                    mark_days(connection, "personas", work.user_id, [work.reference_day])
+                    mark_days(connection, "playlists", work.user_id, [work.reference_day])
     connection.commit()
     return summary
 

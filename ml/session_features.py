@@ -21,10 +21,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 
 import psycopg
 
+from include.sql.holding import run_for_everyone
 from ml.tables import begin_step, statement
 
 
@@ -35,14 +37,19 @@ def build_session_features(connection: psycopg.Connection, *, as_of: datetime) -
     :param as_of: the run's time. Features of a session do not depend on it.
     :return: `days` taken, rows of features `written` and `removed`; one that changes is both.
     """
-    with connection.transaction():
+    done: Counter[str] = Counter(days=0, written=0, removed=0)
+
+    def run() -> None:
         begin_step(connection, "session_features")
         for name in ("changed_sessions", "new_features", "session_features", "session_artists"):
             connection.execute(statement(name))
-        summary = connection.execute(
+        counts = connection.execute(
             "select (select count(*) from marked_days), coalesce(sum(written), 0)::bigint,"
             " coalesce(sum(removed), 0)::bigint from changed_days"
         ).fetchone()
+        assert counts
+        done.update(dict(zip(("days", "written", "removed"), counts, strict=True)))
+
+    run_for_everyone(connection, "session_features", run)
     connection.commit()
-    assert summary
-    return dict(zip(("days", "written", "removed"), summary, strict=True))
+    return dict(done)

@@ -15,6 +15,8 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
+from include.sql.holding import holding
+
 FEATURES_SQL = Path(__file__).parents[1] / "include" / "sql" / "features"
 
 
@@ -56,6 +58,15 @@ def take_work(connection: psycopg.Connection, step: str, as_of: datetime) -> lis
     begin_step(connection, step)
     rows = connection.execute(statement("take_work"), {"step": step, "as_of": as_of}).fetchall()
     return [Work(*row) for row in rows]
+
+
+@contextmanager
+def listener_of(connection: psycopg.Connection, step: str, work: Work) -> Iterator[None]:
+    """One listener's part of a step: when it fails at their data, it is undone, they are held and keep their marks."""
+    with holding(connection, step, work.user_id) as failed:
+        yield
+    if failed:
+        mark_days(connection, step, work.user_id, work.days)
 
 
 def mark_days(connection: psycopg.Connection, step: str, user_id: str, days: Iterable[date]) -> None:

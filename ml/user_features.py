@@ -22,7 +22,7 @@ from datetime import datetime, timedelta
 
 import psycopg
 
-from ml.tables import fetch, replace_rows, take_work
+from ml.tables import fetch, listener_of, replace_rows, take_work
 
 HALF_LIFE_DAYS = 30.0
 HORIZON_HALF_LIVES = 10
@@ -38,30 +38,33 @@ def build_user_features(connection: psycopg.Connection, *, as_of: datetime) -> d
     summary = {"listeners": 0, "written": 0}
     with connection.transaction():
         for work in take_work(connection, "user_features", as_of):
-            stored = connection.execute(
-                "select as_of from staging.user_features where user_id = %s", [work.user_id]
-            ).fetchone()
-            if stored and stored[0] > work.reference_day:
-                continue
-            parameters = {
-                "user_id": work.user_id,
-                "reference_day": work.reference_day,
-                "first_day": work.reference_day - timedelta(days=HORIZON_HALF_LIVES * HALF_LIFE_DAYS),
-                "half_life_days": HALF_LIFE_DAYS,
-            }
-            profiles = fetch(connection, "user_features", parameters)
-            rows = [
-                (
-                    work.user_id,
-                    work.reference_day,
-                    HALF_LIFE_DAYS,
-                    *(round(float(value or 0), DIGITS) for value in profile.values()),
+            with listener_of(connection, "user_features", work):
+                stored = connection.execute(
+                    "select as_of from staging.user_features where user_id = %s", [work.user_id]
+                ).fetchone()
+                if stored and stored[0] > work.reference_day:
+                    continue
+                parameters = {
+                    "user_id": work.user_id,
+                    "reference_day": work.reference_day,
+                    "first_day": work.reference_day - timedelta(days=HORIZON_HALF_LIVES * HALF_LIFE_DAYS),
+                    "half_life_days": HALF_LIFE_DAYS,
+                }
+                profiles = fetch(connection, "user_features", parameters)
+                rows = [
+                    (
+                        work.user_id,
+                        work.reference_day,
+                        HALF_LIFE_DAYS,
+                        *(round(float(value or 0), DIGITS) for value in profile.values()),
+                    )
+                    for profile in profiles
+                ]
+                columns = ["user_id", "as_of", "half_life_days", *(profiles[0] if profiles else ())]
+                counts = replace_rows(
+                    connection, "user_features", ["user_id"], columns, rows, {"user_id": work.user_id}
                 )
-                for profile in profiles
-            ]
-            columns = ["user_id", "as_of", "half_life_days", *(profiles[0] if profiles else ())]
-            counts = replace_rows(connection, "user_features", ["user_id"], columns, rows, {"user_id": work.user_id})
-            summary["listeners"] += 1
-            summary["written"] += counts["written"]
+                summary["listeners"] += 1
+                summary["written"] += counts["written"]
     connection.commit()
     return summary

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import ast
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -122,7 +122,7 @@ class ImportStreamingHistoryOperator(BaseOperator):
     :param start: replay from, any ISO timestamp. (templated)
     :param end: replay until, exclusive. (templated)
     :param as_of: the run's time, ISO; the end of a replay that names none. (templated)
-    :param keep_ip_addresses: keep `ip_addr` in the payload instead of dropping it while parsing.
+    :param keep_ip_addresses: keep IP addresses and places in the payload instead of dropping them while parsing.
     :param postgres_conn_id: the listening database.
     """
 
@@ -220,6 +220,10 @@ class FetchAudioFeaturesOperator(BaseOperator):
                 done.update(fetch_metadata(connection, client, user_id, now=now))
             except SpotifyError as error:
                 self.log.info("%s: %s", user_id, error)
+            except Exception:
+                # Whatever is wrong with one account's answers, the others' are still wanted.
+                self.log.warning("%s: metadata stopped by an error", user_id, exc_info=True)
+                connection.rollback()
             finally:
                 hook.close()
         done.update(
@@ -265,9 +269,7 @@ def _user_ids(accounts: str | list[str]) -> list[str]:
     """A list as Jinja, JSON or a person writes it."""
     if isinstance(accounts, str):
         try:
-            accounts = (
-                json.loads(accounts.replace("'", '"')) if accounts.strip().startswith("[") else accounts.split(",")
-            )
-        except ValueError:
+            accounts = ast.literal_eval(accounts.strip()) if accounts.strip().startswith("[") else accounts.split(",")
+        except (ValueError, SyntaxError):
             raise AirflowFailException(f"accounts is no list of user ids: {accounts!r}") from None
     return [str(account).strip() for account in accounts if str(account).strip()]

@@ -74,6 +74,11 @@ class PublishPlaylistsOperator(BaseOperator):
                 except SpotifyError as error:
                     self.log.warning("%s: %s", user_id, error)
                     done["accounts_failed"] += 1
+                except Exception:
+                    # Whatever is wrong with one account, the others get their playlists.
+                    self.log.warning("%s: stopped by an error", user_id, exc_info=True)
+                    connection.rollback()
+                    done["accounts_failed"] += 1
                 finally:
                     hook.close()
         self.log.info("Playlists: %s", ", ".join(f"{count} {what}" for what, count in sorted(done.items())) or "none")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-ROLLED_BACK = "Its transaction was rolled back and its days stay marked: mend the cause, clear the task."
+ROLLED_BACK = (
+    "Its transaction was rolled back and its days stay marked: mend the cause, clear the task. (A failure at one "
+    "listener's data does not make it red: see *Listeners held*.)"
+)
 
 # task id: (title, text in Markdown)
 TASK_DOCS = {
@@ -79,7 +82,7 @@ TASK_DOCS = {
     ),
     "build_sessions": (
         "Build sessions",
-        "`listening_events` → `listening_sessions`: plays with less than 30 minutes between them.\n\n"
+        "`listening_events` → `listening_sessions`: plays with at most 30 minutes between them.\n\n"
         f"**Red:** {ROLLED_BACK}",
     ),
     "artist_stats": (
@@ -146,6 +149,14 @@ TASK_DOCS = {
         "passed.\n\n"
         "**Retrying:** another run changed staging after this run's scans; it goes on when that run's scans have "
         "passed.",
+    ),
+    "listeners_held": (
+        "Listeners held",
+        "Turns the run red at its end when a step failed at a listener's data; the others are published. Skipped "
+        "when that happened to nobody.\n\n"
+        "**Red:** names listener, step and error, which `held_listeners` has too. Their marks stay and each run tries "
+        "again; until then readers see them as they were. Put the raw rows at fault into `raw_quarantine`, or mend the "
+        "step.",
     ),
     "publish_playlists": (
         "Publish playlists",

@@ -7,20 +7,38 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
-import sqlalchemy as sa
 from hypothesis import settings
 
 from include.local import postgres
-from include.sql.schema.migrate import migrate
+from tests import pipeline
 
 # How fast an example runs says something about the machine, not about the code.
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
 _numbers = itertools.count()
+
+# Folder of what all processes of a session share. xdist's workers are told by the process that started them.
+SHARED = pytest.StashKey[Path]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    told = getattr(config, "workerinput", {}).get("shared")
+    config.stash[SHARED] = Path(told or tempfile.mkdtemp(prefix="listening-shared-")) / "pipeline"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    node.workerinput["shared"] = str(node.config.stash[SHARED].parent)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(config.stash[SHARED].parent, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
@@ -30,11 +48,7 @@ def pg_socket() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="listening-tests-"))
     data_dir = folder / "data"
     socket_dir = postgres.start_server(data_dir)
-    with psycopg.connect(postgres.conninfo(socket_dir), autocommit=True) as connection:
-        for setting in ("fsync = off", "synchronous_commit = off", "full_page_writes = off"):
-            connection.execute(f"alter system set {setting}")
-        connection.execute("select pg_reload_conf()")
-    postgres.create_roles(socket_dir)
+    pipeline.prepare(socket_dir)
     yield socket_dir
     postgres.stop_server(data_dir)
     shutil.rmtree(folder)
@@ -44,10 +58,32 @@ def pg_socket() -> Iterator[Path]:
 def template_database(pg_socket: Path) -> str:
     """A migrated, empty listening database to copy."""
     name = "listening_template"
-    postgres.create_database(pg_socket, name, owner="listening_owner")
-    engine = sa.create_engine(postgres.sqlalchemy_url(pg_socket, name, "listening_owner"), poolclass=sa.NullPool)
-    migrate(engine)
+    pipeline.create_migrated(pg_socket, name)
     return name
+
+
+@pytest.fixture(scope="session")
+def pipeline_folder(request: pytest.FixtureRequest) -> Path:
+    return request.config.stash[SHARED]
+
+
+@pytest.fixture(scope="session")
+def pipeline_socket(pipeline_folder: Path) -> Iterator[Path]:
+    """Socket directory of the server with what the pipeline made, which all processes of the session share."""
+    with pipeline.shared_server(pipeline_folder) as socket_dir:
+        yield socket_dir
+
+
+@pytest.fixture(scope="session")
+def demo_database(pipeline_socket: Path, pipeline_folder: Path) -> str:
+    """What the pipeline made of the demo's lives. Only for reading."""
+    return pipeline.made(pipeline_socket, pipeline_folder, "demo")
+
+
+@pytest.fixture(scope="session")
+def bulk_database(pipeline_socket: Path, pipeline_folder: Path) -> str:
+    """What the pipeline made of a listener with more than a million plays. Only for reading."""
+    return pipeline.made(pipeline_socket, pipeline_folder, "bulk")
 
 
 @pytest.fixture

@@ -87,7 +87,8 @@ def check_history(*, runs: int = 30) -> pd.DataFrame:
 
 
 def accounts() -> pd.DataFrame:
-    """Every listener's account: authorized_at, last play known, newest ingestion status of each pipeline, open gaps."""
+    """Every listener's account: authorized_at, states (a list of pipeline, status, message, one a pipeline; None before
+    the first), open gaps, plays."""
     return read("""
         with gaps as (
             select user_id, count(*) filter (where closed_at is null) as open_gaps, count(*) as gaps
@@ -95,16 +96,13 @@ def accounts() -> pd.DataFrame:
         ),
         states as (
             select user_id,
-                string_agg(pipeline || ': ' || status || coalesce(' (' || message || ')', ''),
-                    '; ' order by pipeline) as states,
-                bool_and(status = 'ok') as ok,
-                max(updated_at) as updated_at,
-                max(last_played_at) as last_played_at
+                jsonb_agg(
+                    jsonb_build_object('pipeline', pipeline, 'status', status, 'message', message) order by pipeline
+                ) as states
             from ingestion_state group by user_id
         )
-        select l.user_id, l.display_name, l.connection_id, l.authorized_at, s.states, s.ok, s.updated_at,
-            s.last_played_at,
-            m.as_of, m.plays, coalesce(g.open_gaps, 0) as open_gaps, coalesce(g.gaps, 0) as gaps
+        select l.user_id, l.display_name, l.authorized_at, s.states, m.plays, m.plays_30s,
+            coalesce(g.open_gaps, 0) as open_gaps, coalesce(g.gaps, 0) as gaps
         from listeners l
         left join states s using (user_id)
         left join gaps g using (user_id)

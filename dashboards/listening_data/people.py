@@ -24,7 +24,7 @@ def listeners() -> pd.DataFrame:
 def listener(user_id: str) -> dict[str, Any]:
     """One listener with the published totals; {} when unknown, totals None while nothing is published.
 
-    `time_zone` is the zone in force at the last play, `home_time_zone` the registered one.
+    `time_zone` is the zone in force at the last play.
     """
     return record(
         read(
@@ -32,16 +32,14 @@ def listener(user_id: str) -> dict[str, Any]:
             select
                 l.user_id,
                 l.display_name,
-                l.time_zone as home_time_zone,
                 coalesce((
                     select z.time_zone from listener_time_zones z
                     where z.user_id = l.user_id and z.valid_from <= m.last_played_at
                     order by z.valid_from desc limit 1
                 ), l.time_zone) as time_zone,
                 l.authorized_at,
-                m.as_of, m.plays, m.sessions, m.active_days, m.unique_tracks, m.unique_artists, m.skips,
-                m.current_streak_days, m.longest_streak_days, m.ms_played, m.ms_played_28d, m.plays_28d,
-                m.artist_diversity_28d, m.mean_session_ms, m.first_played_at, m.last_played_at,
+                m.as_of, m.plays, m.plays_30s, m.current_streak_days, m.longest_streak_days, m.ms_played_28d,
+                m.plays_28d, m.last_played_at,
                 (select min(d.local_date) from analytics.daily_trends d where d.user_id = l.user_id) as first_date,
                 (select max(d.local_date) from analytics.daily_trends d where d.user_id = l.user_id) as last_date
             from listeners l

@@ -43,13 +43,10 @@ def period_totals(user_id: str, period: Period) -> dict[str, Any]:
             totals as (select * from analytics.analytics_user_metrics where user_id = %(user_id)s)
             select
                 coalesce(sum(plays), 0)::bigint as plays,
+                coalesce(sum(plays_30s), 0)::bigint as plays_30s,
                 coalesce(sum(ms_played), 0)::bigint as ms_played,
-                coalesce(sum(sessions), 0)::bigint as sessions,
-                coalesce(sum(skips), 0)::bigint as skips,
-                coalesce(sum(new_tracks), 0)::bigint as new_tracks,
                 coalesce(sum(new_artists), 0)::bigint as new_artists,
-                count(*) filter (where plays > 0) as active_days,
-                coalesce(avg(artist_diversity) filter (where plays > 0), 0) as artist_diversity,
+                count(*) as active_days,
                 case when %(is_all)s then (select unique_artists from totals) else (select count(*)
                     from artists) end as artists,
                 case when %(is_all)s then (select unique_tracks from totals) else (select count(*)

@@ -12,11 +12,10 @@ from dashboards.listening_data.reader import read, record
 
 
 def days(user_id: str, start: dt.date, end: dt.date) -> pd.DataFrame:
-    """daily_trends of the range, one row per local day with a row."""
+    """local_date, plays, ms_played of every local day with plays."""
     return read(
         """
-        select local_date, plays, sessions, unique_tracks, unique_artists, new_tracks, new_artists, skips, ms_played,
-            artist_diversity, plays_7d_avg, plays_28d_avg, ms_played_7d_avg, ms_played_28d_avg, streak_days
+        select local_date, plays, ms_played
         from analytics.daily_trends
         where user_id = %(user_id)s and local_date between %(start)s and %(end)s
         order by local_date
@@ -28,20 +27,23 @@ def days(user_id: str, start: dt.date, end: dt.date) -> pd.DataFrame:
 
 
 def trend(user_id: str, period: Period, granularity: Granularity) -> pd.DataFrame:
-    """Sums per bucket (its first day): plays, ms_played, sessions, skips, new_tracks, new_artists, active_days, and the
-    mean daily artist diversity over active days."""
-    return read(
+    """Per bucket (its first day) of the period's days in it: plays, plays_30s, ms_played, sessions, skips, heard,
+    new_tracks, new_artists, active_days, and effective_artists, the effective number of artists of the bucket's plays
+    (SQL function effective_number)."""
+    sums = read(
         """
         select
             date_trunc(%(granularity)s, local_date::timestamp)::date as bucket,
             sum(plays)::bigint as plays,
+            sum(plays_30s)::bigint as plays_30s,
             sum(ms_played)::bigint as ms_played,
             sum(sessions)::bigint as sessions,
             sum(skips)::bigint as skips,
+            sum(heard)::bigint as heard,
             sum(new_tracks)::bigint as new_tracks,
             sum(new_artists)::bigint as new_artists,
-            count(*) filter (where plays > 0) as active_days,
-            coalesce(avg(artist_diversity) filter (where plays > 0), 0) as artist_diversity
+            count(*) as active_days,
+            sum(effective_artists) as effective_artists
         from analytics.daily_trends
         where user_id = %(user_id)s and local_date between %(start)s and %(end)s
         group by bucket
@@ -51,6 +53,45 @@ def trend(user_id: str, period: Period, granularity: Granularity) -> pd.DataFram
         start=period.start,
         end=period.end,
         granularity=granularity,
+    )
+    if granularity == "day":
+        return sums
+    # Of more than a day neither a sum nor a mean of days would be right.
+    return sums.drop(columns="effective_artists").merge(_effective_artists(user_id, period, granularity), on="bucket")
+
+
+_LENGTHS = {"week": "7 days", "month": "1 month", "quarter": "3 months", "year": "1 year"}
+
+
+def _effective_artists(user_id: str, period: Period, granularity: Granularity) -> pd.DataFrame:
+    """bucket, effective_artists of the bucket's plays within the period."""
+    # Bucket by bucket: a small group each, where one over all of them takes twice as long.
+    return read(
+        """
+        with buckets as materialized (
+            select distinct date_trunc(%(granularity)s, local_date::timestamp)::date as bucket
+            from analytics.daily_trends
+            where user_id = %(user_id)s and local_date between %(start)s and %(end)s
+        )
+        select b.bucket, a.effective_artists
+        from buckets b
+        cross join lateral (
+            select effective_number(sum(plays), sum(plays * plays)) as effective_artists
+            from (
+                select sum(plays) as plays
+                from analytics.artist_days
+                where user_id = %(user_id)s
+                    and local_date between greatest(b.bucket, %(start)s)
+                        and least((b.bucket + %(length)s::interval)::date - 1, %(end)s)
+                group by artist_name
+            ) artists
+        ) a
+        """,
+        user_id=user_id,
+        start=period.start,
+        end=period.end,
+        granularity=granularity,
+        length=_LENGTHS[granularity],
     )
 
 
@@ -186,8 +227,8 @@ def session_totals(user_id: str, period: Period) -> dict[str, Any]:
 
 
 def years(user_id: str) -> pd.DataFrame:
-    """One row per calendar year: plays, ms_played, sessions, active_days, new_artists, new_tracks, longest_streak_days,
-    best_day and its plays, best_month."""
+    """One row per calendar year: plays, plays_30s, ms_played, active_days, new_artists, longest_streak_days, best_day
+    and its plays, best_month (by listening time)."""
     return read(
         """
         with days as (
@@ -207,11 +248,10 @@ def years(user_id: str) -> pd.DataFrame:
         select
             year,
             sum(plays)::bigint as plays,
+            sum(plays_30s)::bigint as plays_30s,
             sum(ms_played)::bigint as ms_played,
-            sum(sessions)::bigint as sessions,
-            count(*) filter (where plays > 0) as active_days,
+            count(*) as active_days,
             sum(new_artists)::bigint as new_artists,
-            sum(new_tracks)::bigint as new_tracks,
             max(least(streak_days, extract(doy from local_date)))::int as longest_streak_days,
             best_day, best_day_plays, best_month
         from days

@@ -7,6 +7,7 @@ A benchmark takes nothing, generates its data, measures, and returns its figures
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -56,6 +57,13 @@ def measure(name: str) -> list[Figure]:
     """Run one benchmark; for a fresh process, which has loaded none."""
     load()
     return registered[name]()
+
+
+def write_to(log: Path) -> None:
+    """Everything that this process and those it starts print goes to the log."""
+    with log.open("a") as file:
+        for stream in (1, 2):
+            os.dup2(file.fileno(), stream)
 
 
 @contextmanager

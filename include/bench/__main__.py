@@ -1,4 +1,7 @@
-"""Runs the benchmarks, all or those named, prints a table and writes bench.json: `python -m include.bench [name …]`."""
+"""Runs the benchmarks, all or those named, prints a table and writes bench.json: `python -m include.bench [name …]`.
+
+What servers and steps say goes to bench.log beside it.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ import traceback
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 
-from include.bench import Figure, load, measure
+from include.bench import Figure, load, measure, write_to
 from include.local.state import State
 
 
@@ -23,28 +26,34 @@ def main() -> int:
     if unknown := set(names) - set(known):
         parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
 
+    folder = State.from_environment().folder
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / "bench.log"
+    log.write_text("")
     figures: list[Figure] = []
     broken = []
     spawn = multiprocessing.get_context("spawn")
     for name in names:
-        print(f"{name} …", end=" ", flush=True)
         began = time.monotonic()
-        with ProcessPoolExecutor(1, mp_context=spawn) as process:
+        if sys.stderr.isatty():
+            print(f"{name} …", end=" ", file=sys.stderr, flush=True)
+        with ProcessPoolExecutor(1, mp_context=spawn, initializer=write_to, initargs=(log,)) as process:
             try:
                 figures += process.submit(measure, name).result()
             except Exception:  # one that breaks must not hide the others' figures
                 broken.append(name)
-                traceback.print_exc()
-        print(f"{time.monotonic() - began:.0f} s")
+                with log.open("a") as file:
+                    traceback.print_exc(file=file)
+        if sys.stderr.isatty():
+            print(f"{time.monotonic() - began:.0f} s", file=sys.stderr)
 
-    print(f"\n{'figure':32}{'value':>12}  {'unit':12}{'target':16}ok")
+    print(f"{'figure':32}{'value':>12}  {'unit':12}{'target':16}ok")
     for figure in figures:
         print(f"{figure.name:32}{figure.value:12.3f}  {figure.unit:12}{figure.target:16}{'yes' if figure.ok else 'NO'}")
-    file = State.from_environment().folder / "bench.json"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps([asdict(figure) for figure in figures], indent=2) + "\n")
+    print(f"\nWhat servers and steps said: {log}")
+    (folder / "bench.json").write_text(json.dumps([asdict(figure) for figure in figures], indent=2) + "\n")
     if broken:
-        print(f"\nBroken: {', '.join(broken)}", file=sys.stderr)
+        print(f"Broken, see there: {', '.join(broken)}", file=sys.stderr)
     return 1 if broken or not all(figure.ok for figure in figures) else 0
 
 

@@ -171,9 +171,13 @@ def _rebuild_with_pandas(engine: sa.Engine) -> list[str]:
     silence = events["started_at"] - events.groupby("user_id")["played_at"].shift()
     events["session_id"] = (~(silence <= pd.Timedelta(minutes=30))).cumsum()
 
+    events["heard"] = ~events["skipped"]
+    events["is_of_30s"] = events["ms_played"] >= 30_000
     sums = {
         "plays": ("event_id", "size"),
         "skips": ("skipped", "sum"),
+        "heard": ("heard", "sum"),
+        "plays_30s": ("is_of_30s", "sum"),
         "ms_played": ("ms_played", "sum"),
         "first_played_at": ("played_at", "min"),
         "last_played_at": ("played_at", "max"),
@@ -201,6 +205,10 @@ def _rebuild_with_pandas(engine: sa.Engine) -> list[str]:
     daily = events.groupby(["user_id", "local_date"], as_index=False).agg(
         **sums, unique_tracks=("track_id", "nunique"), unique_artists=("artist_name", "nunique")
     )
+    squares = tables["artist_days"].assign(squares=tables["artist_days"]["plays"] ** 2)
+    squares = squares.groupby(["user_id", "local_date"], as_index=False)["squares"].sum()
+    daily = daily.merge(squares, on=["user_id", "local_date"])
+    daily["effective_artists"] = daily["plays"] ** 2 / daily.pop("squares")
     for noun in ("artist", "track"):
         discovered = tables[f"{noun}_totals"].groupby(["user_id", "first_local_date"]).size().rename(f"new_{noun}s")
         daily = daily.merge(discovered, left_on=["user_id", "local_date"], right_index=True, how="left")
@@ -210,7 +218,11 @@ def _rebuild_with_pandas(engine: sa.Engine) -> list[str]:
             daily[f"{measure}_{days}d_avg"] = (by_day[measure].rolling(f"{days}D").sum() / days).to_numpy()
     tables["daily_trends"] = daily
     tables["analytics_user_metrics"] = daily.groupby("user_id", as_index=False).agg(
-        plays=("plays", "sum"), ms_played=("ms_played", "sum"), active_days=("local_date", "size")
+        plays=("plays", "sum"),
+        heard=("heard", "sum"),
+        plays_30s=("plays_30s", "sum"),
+        ms_played=("ms_played", "sum"),
+        active_days=("local_date", "size"),
     )
     with engine.begin() as connection:
         connection.execute(sa.text("create schema with_pandas"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import importlib
 import os
 import socket
 import subprocess
@@ -24,116 +25,95 @@ from include.local import postgres
 
 PROJECT = Path(__file__).parents[2]
 AS_OF = dt.date(2026, 6, 30)
-PLAYS = {"large": 1_000_000, "small": 10_000}
+PLAYS_A_DAY = {"large": 275, "small": 3}  # a million and ten thousand in all
 YEARS = 10
+DAYS = 365 * YEARS
 REPEATS = 5
 CHROMIUM_FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 
-# Published tables of a listener, straight from the size: heavy-tailed tracks (a power of a uniform number) of 10
-# tracks an album and 30 an artist, sessions of 14 plays, the same number of years whatever the size.
-LIFE = """
-create temp table plays as
-select
-    id,
-    (%(as_of)s::date - (random() * %(days)s)::int) as local_date,
-    floor(power(random(), 2.5) * %(tracks)s)::int as track
-from generate_series(1, %(plays)s) id;
-insert into listeners (user_id, display_name) values (%(user_id)s, %(user_id)s);
-insert into analytics.track_days
-select %(user_id)s, local_date, 'T' || lpad(track::text, 21, '0'), count(*), count(*) / 9, count(*) * 200000,
-    min(local_date), max(local_date)
-from plays group by local_date, track;
-insert into analytics.artist_days
-select %(user_id)s, local_date, 'Artist ' || track / 30, count(*), count(*) / 9, count(*) * 200000,
-    min(local_date), max(local_date)
-from plays group by local_date, track / 30;
-insert into analytics.album_days
-select %(user_id)s, local_date, 'Artist ' || track / 30, 'Album ' || track / 10, count(*), count(*) / 9,
-    count(*) * 200000, min(local_date), max(local_date)
-from plays group by local_date, track / 30, track / 10;
-insert into analytics.track_totals
-select user_id, track_id, 'Track ' || track_id, 'Artist ' || right(track_id, 21)::bigint / 30,
-    'Album ' || right(track_id, 21)::bigint / 10,
-    sum(plays), sum(skips), count(*), sum(ms_played), min(first_played_at), max(last_played_at), min(local_date),
-        max(local_date)
-from analytics.track_days where user_id = %(user_id)s group by 1, 2;
-insert into analytics.artist_totals
-select user_id, artist_name, sum(plays), sum(skips), count(*), sum(ms_played), min(first_played_at),
-    max(last_played_at),
-    min(local_date), max(local_date)
-from analytics.artist_days where user_id = %(user_id)s group by 1, 2;
-insert into analytics.album_totals
-select user_id, artist_name, album_name, sum(plays), sum(skips), count(*), sum(ms_played), min(first_played_at),
-    max(last_played_at), min(local_date), max(local_date)
-from analytics.album_days where user_id = %(user_id)s group by 1, 2, 3;
-insert into analytics.listening_hours
-select %(user_id)s, local_date, (id %% 24), count(*), count(*) * 200000 from plays group by local_date, id %% 24;
-insert into analytics.listening_sessions select %(user_id)s, id, 14, 13, 8, 9, 1, 2800000, 2900000 + id %% 9000000,
-local_date, local_date + interval '1 hour',
-    local_date + (id %% 24) * interval '1 hour', local_date
-from plays where id %% 14 = 0;
-insert into analytics.listening_events (user_id, event_id, source, track_id, session_id, track_name, artist_name,
-    time_zone, ms_played, ms_played_is_estimated, skipped, played_at, started_at, local_started_at, local_date)
-select user_id, gen_random_uuid(), 'api', 'T' || session_id + place, session_id, 'Track ' || session_id + place,
-    'Artist ' || place, 'UTC', 200000, false, false, started_at, started_at, local_started_at, local_date
-from analytics.listening_sessions, generate_series(0, 13) place where user_id = %(user_id)s;
-insert into analytics.daily_trends
-select %(user_id)s, local_date, count(*), count(*) / 14 + 1, count(distinct track), count(distinct track / 30), 1,
-    1, count(*) / 9,
-    count(*) * 200000, 2.5, 1, 1, 1, 1, row_number() over (order by local_date)
-from plays group by local_date;
-insert into ml.session_clusters
-select %(user_id)s, session_id, local_date, 1, session_id %% 5, session_id %% 5, random()
-from analytics.listening_sessions where user_id = %(user_id)s;
-insert into ml.session_features (user_id, session_id, local_date, plays, minutes, unique_artists, unique_tracks,
-    artist_entropy,
-    repeat_rate, discovery_rate, skip_rate, shuffle_rate, album_run_rate, start_hour, start_hour_sin,
-        start_hour_cos, is_weekend,
-    audio_coverage)
-select user_id, session_id, local_date, 14, 46, 8, 13, 2, random(), random(), random(), random(), random(),
-    session_id %% 24, random(),
-    random(), 0, 0
-from analytics.listening_sessions where user_id = %(user_id)s;
-insert into ml.personas
-select %(user_id)s, persona, 'Persona ' || persona, 'd', 'e', '[]', true, 1, 0.2, 0.2, 0.2, 1, %(as_of)s, null, 'r'
-from generate_series(0, 4) persona;
-insert into analytics.analytics_user_metrics
-select %(user_id)s, %(as_of)s, sum(plays), sum(sessions), count(*),
-    (select count(*) from analytics.track_totals where user_id = %(user_id)s),
-    (select count(*) from analytics.artist_totals where user_id = %(user_id)s), sum(skips), 9, 99, sum(ms_played),
-        1, 1, 2.5, 1,
-    min(local_date), max(local_date)
-from analytics.daily_trends where user_id = %(user_id)s;
-drop table plays;
+# Raw rows of a listener: sessions of 40 plays, one in nine cut off after seconds, tracks by a power law, 10 on an album
+# and 20 by an artist.
+INSERT_LIFE = """
+    insert into raw_listening_events (user_id, source, event_key, played_at, item_type, track_id, payload, run_id)
+    select
+        %(user_id)s, 'extended_history', md5(%(user_id)s || n)::uuid, ended_at, 'track', track_id,
+        jsonb_build_object(
+            'ts', ended_at, 'platform', 'android',
+            'ms_played', case when n %% 9 = 0 then 1000 + n %% 29000 else 90000 end,
+            'master_metadata_track_name', 'Title ' || track,
+            'master_metadata_album_artist_name', 'Artist ' || track / 20,
+            'master_metadata_album_album_name', 'Album ' || track / 10,
+            'spotify_track_uri', 'spotify:track:' || track_id,
+            'reason_start', 'trackdone', 'reason_end', case when n %% 9 = 0 then 'fwdbtn' else 'trackdone' end,
+            'shuffle', n %% 3 = 0, 'skipped', n %% 9 = 0, 'offline', false, 'offline_timestamp', null,
+            'incognito_mode', false
+        ),
+        'bench'
+    from (
+        select
+            n, track, 'life' || lpad(track::text, 18, '0') as track_id,
+            %(first)s::timestamptz + n / %(a_day)s * interval '1 day' + n %% %(a_day)s * interval '100 seconds'
+                + n %% %(a_day)s / 40 * interval '50 minutes' as ended_at
+        from (
+            select n, (%(tracks)s * ((hashint8(n * 7919) + 2147483648) / 4294967296.0) ^ 3)::integer as track
+            from generate_series(0::bigint, %(days)s::bigint * %(a_day)s - 1) n
+        ) drawn
+    ) plays
 """
+MODELS = (
+    ("session_features", "build_session_features"),
+    ("user_features", "build_user_features"),
+    ("session_clusters", "cluster_sessions"),
+    ("personas", "label_personas"),
+    ("cooccurrence", "artist_cooccurrence"),
+    ("playlists", "generate_playlists"),
+)
+
+
+def insert_life(
+    connection: psycopg.Connection, user_id: str, *, first: dt.datetime, days: int, a_day: int, tracks: int = 4_000
+) -> None:
+    """Insert and mark the plays of so many days.
+
+    :param tracks: how many different ones there are at most.
+    """
+    values = {"user_id": user_id, "first": first, "days": days, "a_day": a_day, "tracks": tracks}
+    connection.execute(INSERT_LIFE, values)
+    connection.execute("select mark_days(%s, '-infinity', 'infinity')", [user_id])
 
 
 @contextmanager
 def published_lives() -> Iterator[str]:
-    """Both listeners in a database of their own; yields the reader's connection string."""
+    """Both listeners, as the pipeline's steps publish them, in a database of their own; yields the reader's connection
+    string."""
+    from include.sql.analytics import run_stages
+
+    now = dt.datetime.combine(AS_OF, dt.time(4), dt.UTC)
     with listening_database() as socket_dir:
-        owner = postgres.conninfo(socket_dir, postgres.LISTENING_DATABASE, "listening_owner")
-        with psycopg.connect(owner, autocommit=True) as connection:
-            connection.execute("select setseed(0.42)")
-            for user_id, plays in PLAYS.items():
-                values = {
-                    "user_id": user_id,
-                    "plays": plays,
-                    "tracks": plays // 25,
-                    "days": 365 * YEARS,
-                    "as_of": AS_OF,
-                }
-                with psycopg.ClientCursor(connection) as cursor:
-                    cursor.execute(LIFE, values)
-            connection.execute("vacuum analyze")
-        yield postgres.conninfo(socket_dir, postgres.LISTENING_DATABASE, "listening_reader")
+        dsn = {
+            role: postgres.conninfo(socket_dir, postgres.LISTENING_DATABASE, f"listening_{role}")
+            for role in ("owner", "writer", "reader")
+        }
+        with psycopg.connect(dsn["owner"], autocommit=True) as owner:
+            for user_id, a_day in PLAYS_A_DAY.items():
+                owner.execute("insert into listeners (user_id, display_name) values (%s, %s)", [user_id, user_id])
+                first = now - dt.timedelta(days=DAYS)
+                insert_life(owner, user_id, first=first, days=DAYS, a_day=a_day, tracks=150 * a_day)
+            owner.execute("vacuum analyze raw_listening_events")
+            run_stages(lambda: psycopg.connect(dsn["writer"], autocommit=True), as_of=now.isoformat())
+            for module, step in MODELS:
+                with psycopg.connect(dsn["writer"]) as writer:
+                    getattr(importlib.import_module(f"ml.{module}"), step)(writer, as_of=now)
+            owner.execute("select * from staging.publish()")
+            owner.execute("vacuum analyze")
+        yield dsn["reader"]
 
 
 def queries(user_id: str) -> dict[str, Callable[[], object]]:
     """Every query of the pages, at the widest the controls allow."""
     from dashboards import listening_data as data
 
-    first = AS_OF - dt.timedelta(days=365 * YEARS)
+    first = AS_OF - dt.timedelta(days=DAYS)
     found: dict[str, Callable[[], object]] = {}
     for key in ("28d", "365d", "2025", "all"):
         period = data.period_of(key, first, AS_OF)

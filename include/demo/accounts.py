@@ -8,10 +8,12 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-SIX_MONTHS_MS = 183 * 86_400_000
+from include.ingestion.authorization import AUTHORIZATION_LASTS
+
 ACCESS_TOKEN_MS = 3_600_000
 CODE_MS = 10 * 60_000
 
@@ -96,7 +98,7 @@ class Accounts:
             raise InvalidGrant("Invalid refresh token")
         if row["revoked"]:
             raise InvalidGrant("Refresh token revoked")
-        if now_ms - row["authorized_ms"] > SIX_MONTHS_MS:
+        if timedelta(milliseconds=now_ms - row["authorized_ms"]) > AUTHORIZATION_LASTS:
             raise InvalidGrant("Refresh token expired")
         successor = None
         if rotate:

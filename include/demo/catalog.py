@@ -1,7 +1,7 @@
 """The made-up catalogue every listener shares: artists in scenes and circles, albums in order, recordings with ids.
 
-A circle is a handful of artists of one scene who are heard together. The catalogue is one fixed world, 480 artists
-and about 13 000 tracks; what differs between listeners is what they make of it.
+A circle is some artists of one scene who are heard together, the best known first. The catalogue is one fixed world,
+1920 artists and about 30 000 tracks; what differs between listeners is what they make of it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from include.demo.scenes import (
 )
 
 CIRCLES_PER_SCENE = 4
-ARTISTS_PER_CIRCLE = 10
+ARTISTS_PER_CIRCLE = 40
 CATALOG_SEED = 20150401
 
 
@@ -169,7 +169,8 @@ def _artist_name(draws: Draws, scene: Scene, taken: set[str]) -> str:
 
 
 def _fill(draws: Draws, scene: Scene, forms: tuple[str, ...]) -> str:
-    noun, other = draws.shuffled(scene.nouns)[:2]
+    noun = draws.pick(scene.nouns)
+    other = draws.pick([another for another in scene.nouns if another != noun])
     nouns = noun[:-1] + "ies" if noun.endswith("y") and noun[-2] not in "aeiou" else noun + "s"
     if noun.endswith(("s", "x", "ch", "sh")):
         nouns = noun + "es"
@@ -189,7 +190,7 @@ def _add_albums(draws: Draws, artist: Artist, rank: int, recordings: int) -> int
     """Give an artist albums, and singles of some of their tracks; returns the number of recordings so far."""
     year = 2004 + draws.below(18)
     titles: set[str] = set()
-    for number in range(1 + draws.below(6 if rank < 4 else 4)):
+    for number in range(1 + draws.below(6 if rank < 4 else 4 if rank < 12 else 2)):
         if year > 2026:
             break
         month, day = 1 + draws.below(12), 1 + draws.below(28)

@@ -17,7 +17,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_BASE62 = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_TO_BASE62 = bytes(_BASE62[byte % 62] for byte in range(256))
 
 
 class Draws:
@@ -50,8 +51,8 @@ class Draws:
         return median * math.exp(self.normal(0.0, sigma))
 
     def power_law_lag(self, n: int) -> int:
-        """How far back to reach among n things: 1 is the latest, probability falls as 1 / lag."""
-        return min(n, int(math.exp(self.random() * math.log(n + 1))))
+        """How far back to reach among n things: 1 is the latest, probability falls a little faster than 1 / lag."""
+        return min(n, int(math.exp(self.random() ** 1.25 * math.log(n + 1))))
 
     def pick(self, things: Sequence[T]) -> T:
         return things[int(self.random() * len(things))]
@@ -78,9 +79,4 @@ def hashed(*key: object) -> int:
 
 def base62(*key: object) -> str:
     """A Spotify-like id, 22 characters of base 62, fixed for a key."""
-    number = int.from_bytes(hashlib.blake2b("/".join(map(str, key)).encode(), digest_size=17).digest())
-    characters = []
-    for _ in range(22):
-        number, digit = divmod(number, 62)
-        characters.append(BASE62[digit])
-    return "".join(characters)
+    return hashlib.blake2b("/".join(map(str, key)).encode(), digest_size=22).digest().translate(_TO_BASE62).decode()

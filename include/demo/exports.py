@@ -1,15 +1,27 @@
 """A listener's life as the exports Spotify sends on request, quirks included: `python -m include.demo.exports`.
 
-Extended streaming history (the newer `Streaming_History_Audio_*.json` and the older `endsong_*.json`) and account data.
-Every row of the extended history says in the truth which play it stands for, and what is odd about it. Rows that stand
-for no play of their own (`ExportRow.play` is None) are what an importer has to see through:
+Extended streaming history (the newer `Streaming_History_Audio_*.json`, the older `endsong_*.json`, and that of 2020,
+which has no track URIs) and account data. Every row of the extended history says in the truth which play it stands for,
+and what is odd about it. Rows that stand for no play of their own (`ExportRow.play` is None) are what an importer has
+to see through:
 
   zero_ms           a track passed over at 0 ms
-  near_duplicate    the row before once more, its end a few seconds off: both cannot have been played
+  logged_twice      the row before once more, with the same start, reported some seconds later
+  near_duplicate    the same without a start to know it by: both cannot have been played
   exact_duplicate   the same row again
 
-and rows that do, oddly: `late_sync` (played offline, `ts` is when the device was back online, days later;
-`offline_timestamp` has the true start) and `ms_played_missing`.
+and rows that do, oddly:
+
+  late_report       played online, `ts` is when the client reported it: after a pause, when the app was closed, minutes
+                    to weeks later; `offline_timestamp` has the true start
+  late_sync         played offline, `ts` is when the device was back online, days later, the same for all it played;
+                    `offline_timestamp` has the true start
+  skewed_clock      played offline, `ts` is the true end, `offline_timestamp` a start by a clock that is fast
+  remote_claim      remote-controlled: a whole track's length although it was on for some seconds
+  nameless          nothing tells what was played
+  ms_played_missing
+
+How often each occurs follows eight public exports, 2026-11.
 """
 
 from __future__ import annotations
@@ -17,20 +29,30 @@ from __future__ import annotations
 import argparse
 import json
 import zipfile
-from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple
 
 from include.demo.catalog import Chapter, Episode, LocalFile, Track
-from include.demo.draws import hashed
+from include.demo.draws import Draws, hashed
 from include.demo.life import Life, Play
 from include.demo.listeners import DEMO_LISTENERS, build_life, busy_listener, listener_named
 from include.demo.recently_played import DAYS_LATE_MS, synced_ms
 
-Generation = Literal["extended", "endsong"]
-Quirk = Literal["zero_ms", "near_duplicate", "exact_duplicate", "late_sync", "ms_played_missing"]
+Generation = Literal["extended", "endsong", "endsong_2020"]
+Quirk = Literal[
+    "zero_ms",
+    "logged_twice",
+    "near_duplicate",
+    "exact_duplicate",
+    "late_report",
+    "late_sync",
+    "skewed_clock",
+    "remote_claim",
+    "nameless",
+    "ms_played_missing",
+]
 
 FILE_BYTES = 12_000_000
 ACCOUNT_DATA_ROWS = 10_000  # in one file
@@ -39,6 +61,16 @@ SKIPPED_UNKNOWN = (
     int(datetime(2022, 10, 1, tzinfo=UTC).timestamp()),
 )
 SKIPPED_FALSE_FROM = int(datetime(2020, 7, 1, tzinfo=UTC).timestamp())
+# Of plays that ended so, how many are reported late, in percent.
+LATE_REPORTS = {"logout": 89, "unexpected-exit-while-paused": 80, "remote": 87, None: 9, "endplay": 12, "trackdone": 4}
+MOST_LATE_MS = 27 * 86_400_000
+FAST_CLOCK_MS = 1_000_000
+NAMES = {
+    "master_metadata_track_name",
+    "master_metadata_album_artist_name",
+    "master_metadata_album_album_name",
+}
+VIDEO_SONGS = 30  # of 10,000 rows
 PLATFORMS = {
     "ios": "ios",
     "macos": "OS X 14.5.0 [arm 2]",
@@ -66,30 +98,52 @@ class ExportRow(NamedTuple):
 def export_rows(life: Life, generation: Generation = "extended") -> list[ExportRow]:
     """Every row of the life's extended history as of life.until, in the order of `ts`."""
     rows: list[ExportRow] = []
-    synced: Counter[int] = Counter()  # rows of an offline session that came late have ts a second apart
-    until_s = int(life.until.timestamp())
+    until_ms = int(life.until.timestamp() * 1000)
     for index, play in enumerate(life.plays):
         dice = hashed("export", life.seed, life.listener.user_id, play.ended_ms)
         dice, roll = divmod(dice, 10_000)
-        ts = play.ended_ms // 1000
-        quirk: Quirk | None = None
-        if play.offline and (online := synced_ms(life, play)) - play.ended_ms > DAYS_LATE_MS:
-            ts, quirk = online // 1000 + synced[play.session], "late_sync"
-            synced[play.session] += 1
-            if ts > until_s:
-                continue  # the device has not told yet
+        reported_ms, quirk = _reported(life, play, dice)
+        if reported_ms > until_ms:
+            continue  # the device has not told yet
+        ts = reported_ms // 1000
         row = _row(life, play, ts, dice, generation)
-        if roll < 6 and quirk is None:
+        is_song = isinstance(play.item, Track)
+        if quirk is None and roll < 6:
             del row["ms_played"]
             quirk = "ms_played_missing"
-        is_video = isinstance(play.item, Episode) and play.item.is_video
+        elif quirk is None and 6 <= roll < 36 and is_song:
+            row.update(dict.fromkeys(NAMES | {"spotify_track_uri"} & row.keys()))
+            quirk = "nameless"
+        elif quirk is None and play.reason_end == "remote":
+            row["ms_played"] = play.item.duration_ms
+            quirk = "remote_claim"
+        is_video = generation == "extended" and (
+            play.item.is_video if isinstance(play.item, Episode) else is_song and roll >= 10_000 - VIDEO_SONGS
+        )
+        if quirk in ("late_report", "late_sync", "skewed_clock") and row["offline_timestamp"] in (None, 0, 1):
+            row["offline_timestamp"] = play.started_ms // 1000
+        if quirk == "skewed_clock":
+            row["offline_timestamp"] = (play.started_ms + FAST_CLOCK_MS) // 1000
         rows.append(ExportRow(ts, row, index, quirk, is_video))
-        if quirk is None and isinstance(play.item, Track):
+        if quirk is None and is_song:
             odd = _odd_row(row, ts, play, roll, dice)
             if odd is not None:
-                rows.append(ExportRow(odd[0], odd[1], None, odd[2], False))
+                rows.append(ExportRow(odd[0], odd[1], None, odd[2], is_video))
     rows.sort(key=lambda row: row.ts_s)
     return rows
+
+
+def _reported(life: Life, play: Play, dice: int) -> tuple[int, Quirk | None]:
+    """When the client tells of a play, which becomes the row's `ts`."""
+    if play.offline:
+        if (online := synced_ms(life, play)) - play.ended_ms > DAYS_LATE_MS:
+            return online, "late_sync"
+        fast = hashed("clock", life.seed, life.listener.user_id, play.session) % 100 < 15
+        return play.ended_ms, "skewed_clock" if fast else None
+    if dice // 7 % 100 < LATE_REPORTS.get(play.reason_end, 0):
+        late_ms = Draws("late report", dice).lognormal(70 * 60_000, 2.4)
+        return play.ended_ms + int(min(MOST_LATE_MS, late_ms)), "late_report"
+    return play.ended_ms, None
 
 
 def _odd_row(
@@ -101,6 +155,10 @@ def _odd_row(
         return ts, passed, "zero_ms"
     if 200 <= roll < 240 and play.ms_played > 40_000:
         later = ts + 1 + dice % 8
+        if roll < 210:
+            row["offline_timestamp"] = 0
+        if row["offline_timestamp"] not in (None, 0, 1):
+            return later, {**row, "ts": _ts(later)}, "logged_twice"
         return later, {**row, "ts": _ts(later), "ms_played": row["ms_played"] - dice % 200}, "near_duplicate"
     if 300 <= roll < 320:
         return ts, dict(row), "exact_duplicate"
@@ -113,7 +171,7 @@ def _ts(seconds: int) -> str:
 
 def _row(life: Life, play: Play, ts: int, dice: int, generation: Generation) -> dict[str, Any]:
     item = play.item
-    old = generation == "endsong"
+    old = generation != "extended"
     user_id = life.listener.user_id
     ip_addr = f"203.0.113.{hashed('ip', user_id, play.session) % 254 + 1}"
     row: dict[str, Any] = {"ts": _ts(ts)}
@@ -125,6 +183,8 @@ def _row(life: Life, play: Play, ts: int, dice: int, generation: Generation) -> 
     if old:
         row["ip_addr_decrypted"] = ip_addr
         row["user_agent_decrypted"] = "unknown"
+        if generation == "endsong_2020":
+            row.update(city="Springfield", region=play.country, metro_code=1, longitude=12.5, latitude=34.25)
     else:
         row["ip_addr"] = ip_addr
     track, episode, chapter = None, None, None
@@ -142,7 +202,8 @@ def _row(life: Life, play: Play, ts: int, dice: int, generation: Generation) -> 
         row["master_metadata_album_artist_name"],
         row["master_metadata_album_album_name"],
     ) = names
-    row["spotify_track_uri"] = track and track.uri
+    if generation != "endsong_2020":
+        row["spotify_track_uri"] = track and track.uri
     row["episode_name"] = episode and episode.name
     row["episode_show_name"] = episode and episode.show
     row["spotify_episode_uri"] = episode and episode.uri
@@ -155,7 +216,7 @@ def _row(life: Life, play: Play, ts: int, dice: int, generation: Generation) -> 
     row["shuffle"] = play.shuffle
     row["skipped"] = _skipped(play, ts)
     row["offline"] = play.offline
-    row["offline_timestamp"] = _offline_timestamp(life, play)
+    row["offline_timestamp"] = _offline_timestamp(play, dice, in_ms=old)
     row["incognito_mode"] = play.incognito
     oddity = dice // 10 % 1000
     if oddity < 3:
@@ -173,14 +234,12 @@ def _skipped(play: Play, ts: int) -> bool | None:
     return play.skipped
 
 
-def _offline_timestamp(life: Life, play: Play) -> int | None:
-    """The play's start in seconds or milliseconds, or 0, or null; always there for plays made offline."""
-    roll = hashed("offline timestamp", life.seed, life.listener.user_id, play.session) % 100
-    if roll < 7:
-        return play.started_ms
-    if roll < 60 or play.offline:
-        return play.started_ms // 1000
-    return 0 if roll < 68 else None
+def _offline_timestamp(play: Play, dice: int, *, in_ms: bool) -> int | None:
+    """The play's start, in milliseconds once and in seconds now; for some rows 0, 1 or null."""
+    roll = dice // 11 % 1000
+    if roll < 25 and not play.offline:
+        return 0 if roll < 18 else 1 if roll < 21 else None
+    return play.started_ms if in_ms else play.started_ms // 1000
 
 
 # Writing -------------------------------------------------------------------------------------------------------------
@@ -223,7 +282,7 @@ def write_extended_history(path: Path, life: Life, generation: Generation = "ext
     """Write the zip Spotify sends for an extended streaming history; returns its rows and what they stand for."""
     rows = export_rows(life, generation)
     with _Archive(path) as archive:
-        if generation == "endsong":
+        if generation != "extended":
             folder = "MyData"
             for number, text, _ in _chunks(rows):
                 archive.add(f"{folder}/endsong_{number}.json", text)

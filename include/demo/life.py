@@ -5,6 +5,9 @@ from how far the life is told: `build_life(…, until=later)` only appends. Musi
 going back to something played before, the more likely the more recent and the more often it was played (a past play is
 copied at a distance whose probability falls as 1 / distance), within the circles that this kind of session favours and
 that are in fashion with the listener at the time.
+
+What every session type shares (how far sessions differ among themselves, how many are over after a song, how lazy some
+weeks are) was set so that the statistics of `lifelike` lie within those of real listeners.
 """
 
 from __future__ import annotations
@@ -24,7 +27,16 @@ from include.demo.habits import Habit, Listener
 
 SILENCE_MS = 33 * 60_000  # at least this long between two sessions
 MINUTE_MS = 60_000
-DAY_MS = 86_400_000
+LONGEST_MINUTES = 420
+LONGEST_PAUSE_MS = 24 * MINUTE_MS
+ONE_SONG = 0.14  # sessions that are over after one
+OTHER_SCENES = 0.15  # how much a session type favours circles that are not of its scenes
+AGAIN = 0.03  # probability that a track is played once more at once
+FONDNESS = 0.95  # how likely a track heard for the first time may come again by choice, if by a favourite artist
+FAMOUS = 10  # of a circle's artists: every listener has favourites of their own among them
+SKIPPED, SKIPPED_WEIGHTS = ("fwdbtn", "endplay", "backbtn"), (0.52, 0.4, 0.08)
+STOPPED = ("logout", "unexpected-exit-while-paused", "remote", None, "endplay")
+STOPPED_WEIGHTS = (0.68, 0.14, 0.06, 0.08, 0.04)
 
 
 class Play(NamedTuple):
@@ -36,7 +48,7 @@ class Play(NamedTuple):
     item: Item
     context: str | None  # URI of the album, playlist or artist it was started from
     reason_start: str
-    reason_end: str
+    reason_end: str | None
     skipped: bool
     shuffle: bool
     offline: bool
@@ -85,6 +97,16 @@ class Life:
             sessions[-1].plays = len(plays) - sessions[-1].first_play
 
 
+def _by_fame(draws: Draws, artists: list[Artist]) -> list[Track]:
+    """Every track of the artists, likely discoveries first: well-known artists' best-known tracks, with luck."""
+    ranked = [
+        (draws.random() * (place + 1) ** 1.6 * (rank + 1) ** 0.5, track.recording, track)
+        for place, artist in enumerate(artists)
+        for rank, track in enumerate(artist.tracks)
+    ]
+    return [track for _, _, track in sorted(ranked)]
+
+
 def build_life(listener: Listener, seed: int | None = None, until: datetime | None = None) -> Life:
     """Every play of the listener that ended by `until` (aware; default: now), in order of time.
 
@@ -104,6 +126,8 @@ class _Circle:
     weight: float
     artists: list[Artist]
     artist_weights: list[float]
+    fondness: dict[Artist, float]
+    unheard: list[Track]  # the likeliest to be discovered first
     known_from: int  # day of the life
     phases: Draws
     phase_ends: int
@@ -143,10 +167,7 @@ class Story:
         self.key = (self.life.seed, listener.user_id)
         self.next_day = listener.born
         self.circles = self._choose_circles()
-        self.by_habit = {
-            habit.name: [circle for circle in self.circles if circle.artists[0].scene.name in habit.scenes]
-            for habit in self.listener.habits
-        }
+        self.circle_of = {circle.number: circle for circle in self.circles}
         self.lean = self._habit_leanings()
         self.heard: set[int] = set()  # recordings
         self.played_until = 0
@@ -166,13 +187,16 @@ class Story:
         for rank, number in enumerate(numbers):
             if rank >= max(len(queues), len(numbers) // 2):
                 known_from += draws.between(20, 160)
-            artists = draws.shuffled(self.world.circles[number])
+            known = self.world.circles[number]
+            artists = draws.shuffled(known[:FAMOUS]) + draws.shuffled(known[FAMOUS:])
             circles.append(
                 _Circle(
                     number=number,
-                    weight=1.0 / (1 + rank % max(1, len(queues))) ** 0.5,
+                    weight=1.0 / (1 + rank % max(1, len(queues))),
                     artists=artists,
+                    fondness={artist: FONDNESS / (1 + place / 9) for place, artist in enumerate(artists)},
                     artist_weights=list(accumulate(1.0 / (place + 1) ** 1.25 for place in range(len(artists)))),
+                    unheard=_by_fame(draws, artists),
                     known_from=int(known_from),
                     phases=Draws(*self.key, "phases", number),
                     phase_ends=int(known_from) + draws.below(60) + 15,
@@ -182,10 +206,14 @@ class Story:
         return circles
 
     def _habit_leanings(self) -> dict[str, list[float]]:
-        """How much each habit favours each of its circles: the same circle means more in one kind of session."""
+        """How much each habit favours each circle, most of all those of its scenes."""
         return {
-            name: [0.25 + Draws(*self.key, "leaning", name, circle.number).random() * 1.75 for circle in circles]
-            for name, circles in self.by_habit.items()
+            habit.name: [
+                (1.0 if circle.artists[0].scene.name in habit.scenes else OTHER_SCENES)
+                * Draws(*self.key, "leaning", habit.name, circle.number).between(0.25, 2.0)
+                for circle in self.circles
+            ]
+            for habit in self.listener.habits
         }
 
     def tell(self, until: datetime) -> None:
@@ -204,16 +232,17 @@ class Story:
         noon = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
         zone, country = self.listener.place_at(noon)
         weekend = day.weekday() >= 5
-        mood = draws.random()  # a few days without any music, a few that are all music
-        if mood < 0.03:
-            return
-        often = self.listener.busyness * (1.5 if mood > 0.93 else 1.0)
-        longer = 1.0 if mood <= 0.93 else draws.between(1.0, 2.0)
+        week = Draws(*self.key, "week", *day.isocalendar()[:2])
+        if draws.chance(0.5 if week.chance(0.1) else 0.04):
+            return  # no music at all: a few days in most weeks, most days of a few weeks
+        often = self.listener.busyness * week.lognormal(0.9, 0.3) * draws.lognormal(0.9, 0.4)
         planned = []
         for habit in self.listener.habits:
             expected = (habit.per_weekend_day if weekend else habit.per_weekday) * often
             for _ in range(int(expected) + draws.chance(expected - int(expected))):
                 hour = draws.normal(habit.hour + (0.8 if weekend and habit.hour < 12 else 0.0), habit.hour_deviation)
+                if draws.chance(0.08):
+                    hour = draws.between(8, 24)  # a holiday, a shift, a day in bed
                 planned.append((hour, habit))
         planned.sort(key=lambda plan: plan[0])
         midnight = datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(zone))
@@ -222,7 +251,8 @@ class Story:
             start = max(wanted, self.played_until + SILENCE_MS + draws.below(12 * MINUTE_MS))
             if start - wanted > 150 * MINUTE_MS:
                 continue  # the evening is taken
-            length = max(6.0, draws.lognormal(habit.minutes * longer, habit.minutes_sigma)) * MINUTE_MS
+            minutes = 0.0 if draws.chance(ONE_SONG) else draws.lognormal(habit.minutes, habit.minutes_sigma)
+            length = min(minutes, LONGEST_MINUTES) * MINUTE_MS
             self._hold_session(draws, habit, number, start, int(length), zone, country, day)
 
     # A session -----------------------------------------------------------------------------------------------------
@@ -239,8 +269,8 @@ class Story:
         offline = draws.chance(habit.offline)
         incognito = draws.chance(0.012)
         platform = habit.platform if draws.chance(0.9) else "ios"
-        skip = min(0.9, max(0.0, habit.skip * draws.between(0.6, 1.4)))
-        discover = habit.discover * draws.between(0.6, 1.4)
+        skip = min(0.85, draws.lognormal(habit.skip, 0.8))
+        discover = min(0.9, draws.lognormal(habit.discover, 0.7))
         in_session: set[int] = set()
         album: list[Track] = []
         track: Track | None = None
@@ -256,10 +286,10 @@ class Story:
             plays.append(Play(moment, ended, heard_ms, spoken, None, "clickrow", reason_end, False, False, offline,
                               incognito, platform, country, session))  # fmt: skip
             moment = ended + 2000
-            end = max(end, moment + 8 * MINUTE_MS)
+            end = max(end, moment)
             reason_start = "trackdone"
 
-        while moment < end:
+        while moment < end or len(plays) == first:
             if album:
                 track = album.pop(0)
             else:
@@ -288,22 +318,19 @@ class Story:
                 reason_end, "clickrow"
             )
             moment = ended + self._pause(draws, skipped)
-        last = plays[-1]
-        if last.reason_end == "trackdone" and draws.chance(0.5):
-            plays[-1] = last._replace(reason_end=draws.pick(("endplay", "logout", "unexpected-exit-while-paused")))
+        plays[-1] = self._stopped(draws, plays[-1])
         self.life.sessions.append(Session(habit.name, zone, local_date, first, len(plays) - first))
         self.played_until = plays[-1].ended_ms
         self.obsessions = [o for o in self.obsessions if day - o.since < o.days]
 
     def _session_circles(self, draws: Draws, habit: Habit, day: int) -> tuple[list[_Circle], list[float]] | None:
-        candidates = self.by_habit[habit.name]
-        weights = [c.interest(day) * lean for c, lean in zip(candidates, self.lean[habit.name], strict=True)]
+        weights = [c.interest(day) * lean for c, lean in zip(self.circles, self.lean[habit.name], strict=True)]
         chosen: list[_Circle] = []
         for _ in range(habit.circles):
             if sum(weights) <= 0:
                 break
-            circle = draws.weighted(candidates, weights)
-            weights[candidates.index(circle)] = 0.0
+            circle = draws.weighted(self.circles, weights)
+            weights[self.circles.index(circle)] = 0.0
             chosen.append(circle)
         if not chosen:
             return None
@@ -323,6 +350,16 @@ class Story:
             return chapter
         return None
 
+    def _stopped(self, draws: Draws, last: Play) -> Play:
+        """The last play of a session: three of four are paused somewhere in the middle and never gone on with."""
+        if last.reason_end != "trackdone" or draws.chance(0.25):
+            return last
+        played = int(last.ms_played * draws.between(0.02, 1.0))
+        ended = last.started_ms + played
+        if len(self.life.plays) > 1 and ended < self.life.plays[-2].ended_ms + 1100:
+            return last
+        return last._replace(ended_ms=ended, ms_played=played, reason_end=draws.weighted(STOPPED, STOPPED_WEIGHTS))
+
     # A track -------------------------------------------------------------------------------------------------------
 
     def _choose(
@@ -330,6 +367,8 @@ class Story:
         in_session: set[int], day: int,
     ) -> tuple[Track, list[Track]]:  # fmt: skip
         """The next track, or an album to play in order (then its first track is not yet taken from it)."""
+        if previous is not None and draws.chance(AGAIN):
+            return previous, []
         if draws.chance(habit.album):
             album = (
                 self._new_album(draws, circle)
@@ -340,16 +379,16 @@ class Story:
                 return album.tracks[0], list(album.tracks)
         if draws.chance(discover) or len(circle.history) < 4:
             same_artist = previous is not None and previous.artist.circle == circle.number and draws.chance(habit.stay)
-            track = self._new_track(draws, circle, previous.artist if same_artist and previous else None, in_session)
+            track = self._new_track(draws, circle, previous.artist if same_artist and previous else None)
             if track is not None:
                 return track, []
-        hot = [o for o in self.obsessions if o.circle == circle.number]
+        hot = [o for o in self.obsessions if o.circle == circle.number] if self.obsessions else None
         if hot:
             obsession = draws.pick(hot)
-            if obsession.track.recording not in in_session and draws.chance(0.35 * obsession.heat(day)):
+            if obsession.track.recording not in in_session and draws.chance(0.5 * obsession.heat(day)):
                 return obsession.track, []
         if previous is not None and draws.chance(habit.stay):
-            mine = [t for t in circle.history[-300:] if t.artist is previous.artist and t.recording not in in_session]
+            mine = [t for t in circle.history[-120:] if t.artist is previous.artist and t.recording not in in_session]
             if mine:
                 return draws.pick(mine), []
         for _ in range(6):
@@ -359,18 +398,18 @@ class Story:
             if self.worn_out.get(track.recording, 0) > day and not draws.chance(0.15):
                 continue
             return track, []
-        return self._new_track(draws, circle, None, in_session) or draws.pick(circle.history), []
+        return self._new_track(draws, circle, None) or draws.pick(circle.history), []
 
-    def _new_track(self, draws: Draws, circle: _Circle, artist: Artist | None, in_session: set[int]) -> Track | None:
-        """A track not heard before, most likely one of the artist's first-listed; None if the artist is used up."""
-        for _ in range(3):
-            chosen = artist or draws.from_cumulative(circle.artists, circle.artist_weights)
-            for _ in range(4):
-                track = chosen.tracks[draws.power_law_lag(len(chosen.tracks)) - 1]
-                if track.recording not in self.heard and track.recording not in in_session:
-                    return track.other_release if track.other_release and draws.chance(0.4) else track
-            artist = None
-        return None
+    def _new_track(self, draws: Draws, circle: _Circle, artist: Artist | None) -> Track | None:
+        """A track not heard before, by the artist if there is one left; None if the circle is used up."""
+        unheard = circle.unheard
+        if not unheard:
+            return None
+        place = draws.power_law_lag(len(unheard)) - 1
+        if artist is not None:
+            place = next((i for i, track in enumerate(unheard) if track.artist is artist), place)
+        track = unheard[place]
+        return track.other_release if track.other_release and draws.chance(0.4) else track
 
     def _new_album(self, draws: Draws, circle: _Circle) -> Album | None:
         for _ in range(5):
@@ -407,33 +446,41 @@ class Story:
         else:
             chance = skip * 0.8
         if draws.chance(chance):
-            roll = draws.random()
-            played = int(duration * draws.between(0.1, 0.7)) if roll > 0.45 else int(draws.between(900, 29_000))
-            played = min(played, duration - 1000)
-            return played, start + played, "backbtn" if draws.chance(0.06) else "fwdbtn", True
-        paused = int(draws.between(10_000, 9 * MINUTE_MS)) if draws.chance(0.012) else 0
+            seconds = 10 ** draws.between(0, 1.48) if draws.chance(0.72) else duration / 1000 * draws.between(0.1, 0.7)
+            played = min(int(seconds * 1000), duration - 1000)
+            return played, start + played, draws.weighted(SKIPPED, SKIPPED_WEIGHTS), True
+        roll = draws.random()
+        if roll < 0.12:  # something else is chosen, mostly when this is nearly over
+            played = int(duration * (draws.between(0.91, 1.0) if roll < 0.108 else draws.between(0.3, 0.9)))
+            return played, start + played, "endplay", False
+        paused = int(draws.between(10_000, 5 * MINUTE_MS)) if roll < 0.135 else 0
         return duration, start + duration + paused, "trackdone", False
 
     def _dislikes(self, track: Track) -> bool:
         return (track.recording * 2654435761 + self.life.seed * 40503) % 97 < 45
 
     def _pause(self, draws: Draws, skipped: bool) -> int:
-        """Silence before the next play in ms; negative in about one case of twelve: rows of real exports overlap."""
+        """Silence before the next play in ms, by device clocks; negative in one case of fifty."""
         roll = draws.random()
-        if roll < 0.1:
-            return -int(draws.between(1100, 6000)) if not skipped else 300
+        if roll < 0.02:
+            return -int(draws.between(1000, 2000)) if not skipped else 300
         if roll < 0.12:
-            return int(draws.between(20_000, 11 * MINUTE_MS))
-        return int(draws.between(1050, 2600))
+            return int(min(LONGEST_PAUSE_MS, draws.lognormal(MINUTE_MS, 1.4)))
+        return int(draws.between(50, 1500))
 
     def _remember(self, draws: Draws, track: Track, played: int, skipped: bool, day: int) -> None:
-        circle = next((c for c in self.circles if c.number == track.artist.circle), None)
+        circle = self.circle_of.get(track.artist.circle)
         new = track.recording not in self.heard
         self.heard.add(track.recording)
-        if circle is None or (skipped and played < 30_000):
+        if circle is None:
+            return
+        if new:
+            album_track = track if track.album.album_type == "album" else track.other_release
+            circle.unheard.remove(album_track or track)
+        if (skipped and played < 30_000) or (new and not draws.chance(circle.fondness[track.artist])):
             return
         circle.history.append(track)
-        if not skipped and draws.chance(0.012 if new else 0.0008) and len(self.obsessions) < 3:
+        if not skipped and draws.chance(0.012 if new else 0.002) and len(self.obsessions) < 6:
             days = int(draws.between(9, 30))
             self.obsessions.append(_Obsession(track, circle.number, day, days))
             self.worn_out[track.recording] = 0 if draws.chance(0.4) else day + days + int(draws.between(20, 120))

@@ -38,8 +38,8 @@ ADA = Listener(
         "morning commute", "focus at work", "workout", "evening album", "late-night deep dive", "party shuffle"
     ),
     seed=11,
-    circles=22,
-    busyness=1.15,
+    circles=30,
+    busyness=1.45,
     local_files=True,
 )
 
@@ -68,8 +68,9 @@ CARL = Listener(
     time_zone="Australia/Sydney",
     country="AU",
     born=date(2023, 10, 16),
-    habits=_habits("morning commute", "focus at work", "evening album", "falling asleep"),
+    habits=_habits("lunch break", "focus at work", "evening album", "falling asleep"),
     seed=37,
+    busyness=1.2,
     local_files=True,
 )
 
@@ -115,20 +116,23 @@ def invent_listener(
 ) -> Listener:
     """A listener with 4 to 6 habits of their own, shifted in hour, length and taste; the same for the same seed.
 
-    A busyness of 1 gives about 40 to 90 plays a day; plays grow about linearly with it.
+    A busyness of 1 gives about 25 to 70 plays a day; plays grow about linearly with it.
     """
     draws = Draws("invented listener", seed)
-    families = draws.shuffled(_FAMILIES)[: 4 + draws.below(3)]
+    families = [*_FAMILIES[:2], *draws.shuffled(_FAMILIES[2:])[: 2 + draws.below(3)]]
     habits = []
     for family in families:
         habit = HABITS[draws.pick(family)]
+        often = draws.lognormal(1.0, 0.15)
         habits.append(
             replace(
                 habit,
+                per_weekday=habit.per_weekday * often,
+                per_weekend_day=habit.per_weekend_day * often,
                 hour=habit.hour + draws.between(-0.7, 0.7),
                 minutes=habit.minutes * draws.between(0.85, 1.2),
-                discover=habit.discover * draws.between(0.85, 1.15),
-                skip=habit.skip * draws.between(0.85, 1.15),
+                discover=habit.discover * draws.between(0.75, 1.2),
+                skip=habit.skip * draws.between(0.7, 1.4),
             )
         )
     return Listener(

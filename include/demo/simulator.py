@@ -444,9 +444,8 @@ def _add_playlists(app: FastAPI, spotify: Spotify) -> None:
             raise SpotifyError(403, "You cannot use a playlist you don't own")
         return found
 
-    def shown(request: Request, row: dict[str, Any]) -> dict[str, Any]:
-        owner = spotify.world.listeners[row["user_id"]].display_name
-        return spotify_json.playlist(_base(request), row, owner, len(row["items"]))
+    def owner_of(row: dict[str, Any]) -> str:
+        return spotify.world.listeners[row["user_id"]].display_name
 
     async def uris_of(request: Request) -> list[str]:
         try:
@@ -477,7 +476,7 @@ def _add_playlists(app: FastAPI, spotify: Spotify) -> None:
         row = spotify.accounts.create_playlist(
             grant.user_id, body["name"], body.get("description") or "", bool(public), spotify.now_ms
         )
-        return JSONResponse(shown(request, row), 201)
+        return JSONResponse(spotify_json.full_playlist(_base(request), row, owner_of(row)), 201)
 
     @app.get("/v1/me/playlists")
     async def mine(request: Request) -> Response:
@@ -488,14 +487,15 @@ def _add_playlists(app: FastAPI, spotify: Spotify) -> None:
         assert offset is not None
         private = "playlist-read-private" in grant.scope
         rows = [row for row in spotify.accounts.playlists(grant.user_id) if private or row["public"]]
-        page = [shown(request, row) for row in rows[offset : offset + limit]]
-        return JSONResponse(spotify_json.paging(f"{_base(request)}/v1/me/playlists", page, len(rows), limit, offset))
+        base = _base(request)
+        page = [spotify_json.simple_playlist(base, row, owner_of(row)) for row in rows[offset : offset + limit]]
+        return JSONResponse(spotify_json.paging(f"{base}/v1/me/playlists", page, len(rows), limit, offset))
 
     @app.get("/v1/playlists/{playlist_id}")
     async def one(request: Request, playlist_id: str) -> Response:
         grant = _authorized(request, spotify)
         row = own(request, grant, playlist_id)
-        return JSONResponse(shown(request, row))
+        return JSONResponse(spotify_json.full_playlist(_base(request), row, owner_of(row)))
 
     @app.put("/v1/playlists/{playlist_id}")
     async def change(request: Request, playlist_id: str) -> Response:
@@ -512,10 +512,7 @@ def _add_playlists(app: FastAPI, spotify: Spotify) -> None:
         offset = _integer(request, "offset", 0, 0, 100_000)
         assert limit is not None
         assert offset is not None
-        tracks = [catalog().tracks[uri.removeprefix("spotify:track:")] for uri in row["items"]]
-        page = [spotify_json.playlist_item(_base(request), row, track) for track in tracks[offset : offset + limit]]
-        url = f"{_base(request)}/v1/playlists/{playlist_id}/items"
-        return JSONResponse(spotify_json.paging(url, page, len(tracks), limit, offset))
+        return JSONResponse(spotify_json.playlist_items(_base(request), row, limit, offset))
 
     @app.put("/v1/playlists/{playlist_id}/items")
     async def replace(request: Request, playlist_id: str) -> Response:

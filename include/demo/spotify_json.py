@@ -13,6 +13,8 @@ from include.demo.draws import hashed
 
 Json = dict[str, Any]
 
+PLAYLIST_PAGE = 100
+
 
 def iso_ms(moment_ms: int) -> str:
     """Unix milliseconds as 2026-05-01T12:34:56.789Z."""
@@ -91,20 +93,35 @@ def play_history_text(base: str, track: Track, played_at_ms: int, context_uri: s
     return f'{{"track": {_track_text(base, track)}, {told[1:]}'
 
 
-def playlist(base: str, row: Json, owner_name: str, total: int) -> Json:
-    """row: playlist_id, user_id, name, description, public, snapshot_id."""
+def simple_playlist(base: str, row: Json, owner_name: str) -> Json:
+    """row: playlist_id, user_id, name, description, public, snapshot_id, items (URIs)."""
     owner = {**_links(base, "user", row["user_id"]), "display_name": owner_name}
     return {
         **_links(base, "playlist", row["playlist_id"]),
         "collaborative": False,
         "description": row["description"],
         "images": [],
-        "items": {"href": f"{base}/v1/playlists/{row['playlist_id']}/items", "total": total},
+        "items": {"href": playlist_items_url(base, row), "total": len(row["items"])},
         "name": row["name"],
         "owner": owner,
         "public": bool(row["public"]),
         "snapshot_id": row["snapshot_id"],
     }
+
+
+def full_playlist(base: str, row: Json, owner_name: str) -> Json:
+    """With the first page of its items."""
+    return {**simple_playlist(base, row, owner_name), "items": playlist_items(base, row, PLAYLIST_PAGE, 0)}
+
+
+def playlist_items_url(base: str, row: Json) -> str:
+    return f"{base}/v1/playlists/{row['playlist_id']}/items"
+
+
+def playlist_items(base: str, row: Json, limit: int, offset: int) -> Json:
+    tracks = [catalog().tracks[uri.removeprefix("spotify:track:")] for uri in row["items"][offset : offset + limit]]
+    page = [playlist_item(base, row, track) for track in tracks]
+    return paging(playlist_items_url(base, row), page, len(row["items"]), limit, offset)
 
 
 def error(status: int, message: str, reason: str | None = None) -> Json:

@@ -23,11 +23,11 @@ from alembic.script import ScriptDirectory
 from packaging.requirements import Requirement
 
 from include.deploy import installation
+from include.ingestion.authorization import AUTHORIZATION_LASTS, WARN_AFTER
 from include.local.airflow_client import AirflowClient
+from include.sql.holding import held_listeners
 from include.sql.schema import migrate
 
-TOKEN_LIFE = timedelta(days=182)  # Spotify ends an authorization six months after it was given
-TOKEN_WARNING = timedelta(days=31)
 LONGEST_SILENCE = timedelta(hours=26)  # a daily run, and two hours to do it
 CALLS_A_DAY = 800  # the lowest count at which a development-mode app's quota was seen to run out
 LOW_DISK, NO_DISK = 5 << 30, 1 << 30  # bytes
@@ -98,10 +98,10 @@ def check_accounts(connection: psycopg.Connection, now: datetime) -> Findings:
         if authorized_at is None:
             yield Finding("ok", f"Account {user_id}", "from exports only")
             continue
-        left = authorized_at + TOKEN_LIFE - now
+        left = authorized_at + AUTHORIZATION_LASTS - now
         if left < timedelta(0):
             yield Finding("fail", f"Account {user_id}", "its authorization has expired", "make authorize again")
-        elif left < TOKEN_WARNING:
+        elif now - authorized_at >= WARN_AFTER:
             text = f"its authorization ends in {left.days} days"
             yield Finding("warn", f"Account {user_id}", text, "make authorize for this account")
         else:
@@ -140,6 +140,9 @@ def check_data(connection: psycopg.Connection) -> Findings:
     ):
         status = "fail" if outcome == "FAIL" else "warn"
         yield Finding(status, f"Check on {table}", f"{outcome}: {check} (measured {value})", "see dashboard `quality`")
+    for user_id, step, message in held_listeners(connection):
+        remedy = "put the raw rows at fault into raw_quarantine, or mend the step; each run tries again"
+        yield Finding("fail", f"{step} {user_id}", f"held: {message}", remedy)
     (days,) = connection.execute("select count(*) from pending_days").fetchone() or (0,)
     if days:
         yield Finding("warn", "Work left over", f"{days} marked days", "the next run does them; trigger one")

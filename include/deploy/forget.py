@@ -15,6 +15,7 @@ from pathlib import Path
 import psycopg
 
 from include.deploy.installation import DAG_ID, airflow, exports_folder, logs_folder
+from include.listener_ids import connection_id_of, escaped
 from include.local.airflow_client import FINISHED_RUNS, AirflowClient
 
 
@@ -39,11 +40,11 @@ def forget_account(client: AirflowClient, connection_ids: set[str], logs: Path) 
 
 
 def forget_exports(exports: Path, user_id: str) -> None:
-    """:raises ForgetError: the id is no folder's name."""
-    folder = (exports / user_id).resolve()
-    if folder.parent != exports.resolve():
-        raise ForgetError(f"{user_id!r} is no folder's name; remove the exports by hand")
-    shutil.rmtree(folder, ignore_errors=True)
+    """Removes the listener's folder, whether it bears the id itself or the escaped one."""
+    for name in (user_id, escaped(user_id)):
+        # An id is data: as a path it could name another folder.
+        if name not in ("", ".", "..") and "/" not in name:
+            shutil.rmtree(exports / name, ignore_errors=True)
 
 
 def forget_rows(conninfo: str, user_id: str) -> dict[str, int]:
@@ -75,7 +76,7 @@ def main() -> int:
         if client is None:
             raise ForgetError("Airflow does not run, and it holds the account's connection too: start the stack first.")
         check_idle(client)
-        connection_ids = {f"spotify_{options.user_id}", found[0][2] or f"spotify_{options.user_id}"}
+        connection_ids = {connection_id_of(options.user_id), found[0][2] or connection_id_of(options.user_id)}
         forget_account(client, connection_ids, logs_folder())
         if exports := exports_folder():
             forget_exports(exports, options.user_id)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from include.ingestion.errors import SpotifyError, SpotifyRefused
+from include.ingestion.json_values import decode_answer
 from include.ingestion.statements import statement
 
 if TYPE_CHECKING:
@@ -133,11 +134,10 @@ def ask_reccobeats(track_ids: list[str], url: str = RECCOBEATS_URL) -> dict[str,
         )
         if response.status_code != 200:
             raise SourceSilent(f"ReccoBeats answers {response.status_code}")
-        content = response.json()["content"]
     except requests.RequestException as error:
         raise SourceSilent(f"ReccoBeats did not answer ({type(error).__name__})") from None
-    except (ValueError, KeyError, TypeError):
-        raise SourceSilent("ReccoBeats' answer is not what it promises") from None
+    answer = decode_answer(response.content)
+    content = answer.get("content") if isinstance(answer, dict) else None
     if not isinstance(content, list):
         raise SourceSilent("ReccoBeats' answer is not what it promises")
     # Unknown tracks are left out of the answer: its order says nothing, the link does.
@@ -166,9 +166,13 @@ def _store(
 
 
 def _number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _batches(items: list[str], size: int) -> Iterator[list[str]]:

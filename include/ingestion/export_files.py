@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -16,6 +16,7 @@ from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING
 
 from include.ingestion.json_rows import BrokenFile
+from include.listener_ids import unescaped
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
@@ -26,6 +27,9 @@ MOST_UNPACKED_BYTES = 16 << 30
 MOST_RATIO = 200  # JSON of plays packs 10 to 40 times smaller; deflate's limit is 1032
 SMALL_BYTES = 10 << 20  # below this, no ratio is a danger
 
+# What systems leave beside files: macOS' AppleDouble twins and folder settings, Windows' thumbnails and settings.
+_LEFTOVER_FOLDERS = ("__macosx",)
+_LEFTOVER_NAMES = ("thumbs.db", "desktop.ini")
 _HISTORY_NAME = re.compile(r"(streaming_?history|endsong)", re.IGNORECASE)
 _VIDEO_NAME = re.compile(r"streaming_?history_video", re.IGNORECASE)
 
@@ -82,26 +86,52 @@ class Member:
 
     @property
     def is_video(self) -> bool:
-        return bool(_VIDEO_NAME.search(PurePosixPath(self.name).name))
+        return bool(_VIDEO_NAME.search(self._file_name))
 
     @property
     def is_named_as_history(self) -> bool:
-        return bool(_HISTORY_NAME.search(PurePosixPath(self.name).name))
+        return bool(_HISTORY_NAME.search(self._file_name))
+
+    @property
+    def _file_name(self) -> str:
+        return PurePosixPath(self.name.replace("\\", "/")).name
 
 
-def list_files(exports: ObjectStoragePath) -> tuple[list[ExportFile], list[str]]:
-    """The export files below `exports`, by listener and name; and what lies outside any listener's folder."""
+def list_files(
+    exports: ObjectStoragePath, listeners: Collection[str]
+) -> tuple[list[ExportFile], list[str], dict[str, str]]:
+    """The export files below `exports`, by listener and name.
+
+    A folder bears a listener's id, or the id escaped (include/listener_ids.py); one that bears neither is taken for the
+    id itself.
+
+    :return: the files; what lies outside any listener's folder; folders that cannot be read, with the reason.
+    """
     files: list[ExportFile] = []
     astray: list[str] = []
+    unreadable: dict[str, str] = {}
     for folder in sorted(exports.iterdir(), key=lambda path: path.name):
         if not folder.is_dir():
-            astray.append(folder.name)
+            if not is_leftover(folder.name):
+                astray.append(folder.name)
             continue
-        for path in sorted(folder.rglob("*"), key=str):
-            if path.is_file() and path.name.lower().endswith((".zip", ".json")) and not path.name.startswith("."):
+        user_id = folder.name
+        if user_id not in listeners and unescaped(user_id) in listeners:
+            user_id = unescaped(user_id)
+        try:
+            for path in sorted(folder.rglob("*"), key=str):
                 name = str(path)[len(str(folder)) :].lstrip("/")
-                files.append(ExportFile(user_id=folder.name, name=name, path=path))
-    return files, astray
+                if path.name.lower().endswith((".zip", ".json")) and not is_leftover(name) and path.is_file():
+                    files.append(ExportFile(user_id=user_id, name=name, path=path))
+        except OSError as error:
+            unreadable[folder.name] = str(error)
+    return files, astray, unreadable
+
+
+def is_leftover(name: str) -> bool:
+    """Whether the path is none of the export's, but something that a system left beside it."""
+    parts = name.replace("\\", "/").lower().split("/")
+    return parts[-1].startswith(".") or parts[-1] in _LEFTOVER_NAMES or any(part in _LEFTOVER_FOLDERS for part in parts)
 
 
 @contextmanager
@@ -118,7 +148,7 @@ def open_members(file: ExportFile, content: IO[bytes]) -> Iterator[tuple[list[Me
     except (zipfile.BadZipFile, ValueError, OverflowError, NotImplementedError, EOFError) as error:
         raise BrokenFile(f"is no readable zip ({error}): an interrupted download?") from None
     with archive:
-        infos = [info for info in archive.infolist() if not info.is_dir()]
+        infos = [info for info in archive.infolist() if not info.is_dir() and not is_leftover(info.filename)]
         if len(infos) > MOST_MEMBERS:
             raise BrokenFile(f"holds {len(infos):,} files; an export holds a few dozen")
         unpacked = sum(info.file_size for info in infos)

@@ -11,7 +11,7 @@ from collections import Counter, deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import chain, groupby
 from operator import itemgetter
 from typing import IO, TYPE_CHECKING, Any, TypeVar
@@ -21,9 +21,11 @@ from psycopg.types.json import Jsonb
 
 from include.ingestion.export_files import ExportFile, Member, list_files, open_members
 from include.ingestion.json_rows import BrokenFile, ByteStream, read_rows
+from include.ingestion.json_values import storable_text
 from include.ingestion.recently_played import store_state
 from include.ingestion.statements import statement
-from include.ingestion.streaming_history import Block, RowReader, source_of
+from include.ingestion.streaming_history import CLOCKS_DIFFER, Block, RowReader, source_of
+from include.sql.holding import ERRORS_OF_CONTENT, ERRORS_OF_NOBODY
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
@@ -34,16 +36,8 @@ MANY_ROWS = 10_000
 COPY_BYTES = 4 << 20  # fewer, larger statements cost the server less
 PARTS_AHEAD = 4  # a member ends with parts that take no time
 SWITCH_SECONDS = 0.0002
-CLOCKS_DIFFER = timedelta(days=1)
 COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 COPY_TRAILER = b"\xff\xff"
-
-# What Postgres may find in a file that we did not: that file's problem alone. Other errors are nobody's file's.
-ERRORS_OF_CONTENT = (
-    psycopg.DataError,
-    psycopg.errors.StatementTooComplex,
-    psycopg.errors.ProgramLimitExceeded,
-)
 
 T = TypeVar("T")
 _END: Any = object()
@@ -91,16 +85,16 @@ def import_history(
         raise FileNotFoundError(
             f"The export folder {exports} (LISTENING_EXPORTS) does not exist: create it, with a folder per listener."
         )
-    files, astray = list_files(exports)
-    for name in astray:
-        log.warning("%s lies outside any listener's folder: move it to <user_id>/%s", name, name)
     listeners = {row[0] for row in connection.execute(statement("list_listeners"))}
     connection.rollback()
+    files, astray, unreadable_folders = list_files(exports, listeners)
+    for name in astray:
+        log.warning("%s lies outside any listener's folder: move it to <user_id>/%s", name, name)
     for user_id in sorted({file.user_id for file in files} - listeners):
         log.warning("No listener is called %s: its files are left alone until there is one (make authorize)", user_id)
 
     totals: Counter[str] = Counter()
-    unreadable: list[str] = []
+    unreadable = [f"{name} ({reason})" for name, reason in unreadable_folders.items()]
     for file in files:
         if file.user_id not in listeners:
             totals["files_without_listener"] += 1
@@ -159,9 +153,19 @@ def import_file(
                 report = _Import(connection, file, run_id, now + CLOCKS_DIFFER, keep_ip_addresses).load(content)
                 _record(connection, file, digest, size, run_id, report)
         except (BrokenFile, *ERRORS_OF_CONTENT) as error:
-            report = FileReport("rejected", str(error).splitlines()[0])
-            with connection.transaction():
-                _record(connection, file, digest, size, run_id, report)
+            broken = _first_line(error)
+        except (*ERRORS_OF_NOBODY, OSError):
+            raise
+        except Exception as error:
+            # A fault of ours that this file has met: the other files are not to wait until it is mended.
+            log.exception("%s/%s", file.user_id, _printable(file.name))
+            broken = f"cannot be read: {type(error).__name__}"
+        else:
+            _log(file, report)
+            return report
+        report = FileReport("rejected", broken)
+        with connection.transaction():
+            _record(connection, file, digest, size, run_id, report)
     _log(file, report)
     return report
 
@@ -275,9 +279,9 @@ class _Import:
                     elif part is not None:
                         about |= self._account_for(part, loaded)
         except BrokenFile as error:
-            about |= {"status": "rejected", "message": str(error)}
+            about |= {"status": "rejected", "message": _first_line(error)}
         except ERRORS_OF_CONTENT as error:
-            about |= {"status": "rejected", "message": f"is refused by the database: {str(error).splitlines()[0]}"}
+            about |= {"status": "rejected", "message": f"is refused by the database: {_first_line(error)}"}
         self.report.members.append(about)
 
     def _store(self, block: Block) -> int:
@@ -404,6 +408,10 @@ def _log(file: ExportFile, report: FileReport) -> None:
         f"{report.rows_already_known:,}",
         f", skipped: {reasons}" if reasons else "",
     )
+
+
+def _first_line(error: Exception) -> str:
+    return storable_text((str(error).splitlines() or [type(error).__name__])[0])
 
 
 def _printable(name: str) -> str:

@@ -7,18 +7,33 @@ Whatever does not decode is taken apart by a scanner that knows strings and nest
 
 from __future__ import annotations
 
-import json
+import codecs
 import re
 from collections.abc import Iterator
 from typing import Any, Protocol
 
 import msgspec
 
+from include.ingestion import json_values
+
 BLOCK_BYTES = 1 << 18  # decoded, it still fits a processor's cache
 LONGEST_ELEMENT_BYTES = 1 << 20
 DEEPEST_NESTING = 64
-UTF8_BOM = b"\xef\xbb\xbf"
 
+# UTF-32 first: its mark begins with UTF-16's.
+_MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32-le",
+    codecs.BOM_UTF32_BE: "utf-32-be",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+    codecs.BOM_UTF8: "utf-8",
+}
+_ZEROS: dict[tuple[bool, ...], str] = {
+    (True, True, True, False): "utf-32-be",
+    (False, True, True, True): "utf-32-le",
+    (True, False, True, False): "utf-16-be",
+    (False, True, False, True): "utf-16-le",
+}
 _CUT = re.compile(rb"\}[ \t\r\n]*,[ \t\r\n]*\{")
 _CUT_TRIES = 32
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|["\[\]{},]', re.DOTALL)
@@ -40,8 +55,11 @@ class ByteStream(Protocol):
 def read_rows(stream: ByteStream) -> Iterator[list[Any]]:
     """Blocks of decoded elements of the JSON array in `stream`; an element that cannot be decoded is a `BadElement`.
 
+    It is UTF-8, UTF-16 or UTF-32, with or without a byte order mark.
+
     :raises BrokenFile: it is no JSON array, or it ends early.
     """
+    stream = _as_utf8(stream)
     rest = _start_of_array(stream)
     while block := stream.read(BLOCK_BYTES):
         rest += block
@@ -74,9 +92,48 @@ def read_rows(stream: ByteStream) -> Iterator[list[Any]]:
     yield rows
 
 
+class _Utf8Stream:
+    """A stream as UTF-8, a block at a time.
+
+    :param start: what was read of it already.
+    """
+
+    def __init__(self, stream: ByteStream, start: bytes, encoding: str) -> None:
+        self._stream = stream
+        self._start = start
+        self._encoding = encoding
+        self._decoder = codecs.getincrementaldecoder(encoding)("surrogatepass") if encoding != "utf-8" else None
+
+    def read(self, size: int, /) -> bytes:
+        block = self._start or self._stream.read(size)
+        self._start = b""
+        if self._decoder is None:
+            return block
+        while True:
+            try:
+                text = self._decoder.decode(block, final=not block)
+            except UnicodeDecodeError:
+                raise BrokenFile(f"is {self._encoding.upper()}, but not to its end: an interrupted download?") from None
+            if text or not block:
+                return text.encode("utf-8", "surrogatepass")
+            block = self._stream.read(size)
+
+
+def _as_utf8(stream: ByteStream) -> ByteStream:
+    start = b""
+    while len(start) < 4 and (more := stream.read(4 - len(start))):
+        start += more
+    for mark, encoding in _MARKS.items():
+        if start.startswith(mark):
+            return _Utf8Stream(stream, start[len(mark) :], encoding)
+    # An array begins with two ASCII characters, so zeros tell the encoding (RFC 4627, section 3).
+    zeros = tuple(byte == 0 for byte in start)
+    return _Utf8Stream(stream, start, _ZEROS.get(zeros, "utf-8"))
+
+
 def _start_of_array(stream: ByteStream) -> bytes:
     """Reads up to the opening bracket; returns what was read beyond it."""
-    start = stream.read(BLOCK_BYTES).removeprefix(UTF8_BOM).lstrip()
+    start = stream.read(BLOCK_BYTES).lstrip()
     if not start:
         raise BrokenFile("is empty")
     if start[:1] != b"[":
@@ -133,9 +190,8 @@ def _decode_element(element: bytes) -> Any:
     except ValueError:
         pass
     try:
-        # More lenient than msgspec about lone surrogates and numbers; what Postgres cannot hold is replaced.
-        value = json.loads(element)
-        return json.loads(json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace"))
+        # More lenient than msgspec about lone surrogates and numbers.
+        return json_values.decode(element.decode("utf-8", "surrogatepass"))
     except UnicodeDecodeError:
         return BadElement("not_utf8")
     except RecursionError:

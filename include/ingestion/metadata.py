@@ -12,6 +12,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from include.ingestion.errors import SpotifyError, SpotifyRefused
+from include.ingestion.spotify_ids import is_spotify_id
 from include.ingestion.statements import statement
 
 if TYPE_CHECKING:
@@ -61,9 +62,15 @@ def fetch_metadata(
     for kind, spotify_id in wanted:
         try:
             if kind == "track":
-                done["tracks"] += store_tracks(connection, [client.track(spotify_id)])
+                stored = store_tracks(connection, [client.track(spotify_id)])
             else:
-                done["artists"] += _store_artist(connection, client.artist(spotify_id))
+                stored = _store_artist(connection, client.artist(spotify_id))
+            if stored:
+                done[f"{kind}s"] += stored
+            else:
+                # An answer that says nothing of what was asked would be asked for again in every run.
+                connection.execute(statement("insert_unknown_id"), {"id": spotify_id, "expires_at": now + UNKNOWN_FOR})
+                done["unusable"] += 1
         except SpotifyRefused as error:
             if error.status != 404:
                 log.info("Metadata: %s", error)
@@ -86,11 +93,11 @@ def _track_row(track: Any) -> dict[str, Any] | None:
     artist = _object(artists[0]) if isinstance(artists, list) and artists else {}
     duration = track.get("duration_ms")
     row = {
-        "track_id": _text(track.get("id")),
+        "track_id": _id(track.get("id")),
         "track_name": _text(track.get("name")),
-        "artist_id": _text(artist.get("id")),
+        "artist_id": _id(artist.get("id")),
         "artist_name": _text(artist.get("name")),
-        "album_id": _text(album.get("id")),
+        "album_id": _id(album.get("id")),
         "album_name": _text(album.get("name")),
         "duration_ms": duration if type(duration) is int and 0 < duration < 2**31 else None,
         "isrc": _text(isrcs.get("isrc")),
@@ -102,7 +109,7 @@ def _track_row(track: Any) -> dict[str, Any] | None:
 
 
 def _store_artist(connection: psycopg.Connection, artist: dict[str, Any]) -> int:
-    artist_id, name, genres = _text(artist.get("id")), _text(artist.get("name")), artist.get("genres")
+    artist_id, name, genres = _id(artist.get("id")), _text(artist.get("name")), artist.get("genres")
     if artist_id is None or name is None:
         return 0
     return connection.execute(
@@ -110,7 +117,7 @@ def _store_artist(connection: psycopg.Connection, artist: dict[str, Any]) -> int
         {
             "artist_id": artist_id,
             "artist_name": name,
-            "genres": [str(genre) for genre in genres] if isinstance(genres, list) else None,
+            "genres": [genre for genre in genres if isinstance(genre, str)] if isinstance(genres, list) else None,
             "payload": Jsonb(artist),
         },
     ).rowcount
@@ -121,4 +128,8 @@ def _object(value: Any) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str | None:
-    return value.replace("\0", "\ufffd") if isinstance(value, str) and value else None
+    return value if isinstance(value, str) and value else None
+
+
+def _id(value: Any) -> str | None:
+    return value if is_spotify_id(value) else None

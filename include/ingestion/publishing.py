@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from include.ingestion.errors import SpotifyError, SpotifyRefused, SpotifyUnavailable
+from include.ingestion.json_values import storable_text
 from include.ingestion.statements import statement
 
 if TYPE_CHECKING:
@@ -92,8 +93,8 @@ def _marked_playlists(client: SpotifyClient) -> dict[int, str]:
     """Spotify ids of the account's playlists that carry our marker, by persona."""
     found: dict[int, str] = {}
     for playlist in client.my_playlists():
-        match = re.search(r"\(spotify-listening persona (\d+)\)", str(playlist.get("description") or ""))
-        if match and isinstance(playlist.get("id"), str):
+        match = re.search(r"\(spotify-listening persona ([0-9]{1,9})\)", str(playlist.get("description") or ""))
+        if match and isinstance(playlist.get("id"), str) and playlist["id"]:
             found.setdefault(int(match.group(1)), playlist["id"])
     return found
 
@@ -103,6 +104,6 @@ def _note(
 ) -> None:
     connection.execute(
         statement("store_published_playlist"),
-        state | {"spotify_playlist_id": spotify_id, "status": status, "message": message},
+        state | {"spotify_playlist_id": spotify_id, "status": status, "message": message and storable_text(message)},
     )
     connection.commit()

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 import psycopg
 from psycopg.types.json import Jsonb
 
-from include.ingestion.errors import QuotaExceeded, SpotifyError
+from include.ingestion.authorization import AUTHORIZATION_LASTS, WARN_AFTER
+from include.ingestion.errors import QuotaExceeded, SpotifyError, SpotifyUnavailable
 from include.ingestion.event_key import event_key
+from include.ingestion.json_values import storable_text
 from include.ingestion.metadata import store_tracks
 from include.ingestion.spotify_client import WINDOW
+from include.ingestion.spotify_ids import TRACK_URI, is_spotify_id
 from include.ingestion.statements import statement
+from include.ingestion.streaming_history import CLOCKS_DIFFER, EARLIEST
 
 if TYPE_CHECKING:
     from include.ingestion.spotify_client import SpotifyClient
@@ -25,8 +29,6 @@ SOURCE = "api"
 MOST_PAGES = 5
 SETTLED_PLAYS = 12
 SCOPE = "user-read-recently-played"
-AUTHORIZATION_LASTS = timedelta(days=182)
-WARN_AFTER = timedelta(days=150)
 
 
 @dataclass(frozen=True)
@@ -54,20 +56,27 @@ class Window:
     unreadable: Counter[str] = field(default_factory=Counter)
 
 
-def read_window(client: SpotifyClient, known_until: datetime | None) -> Window:
+def read_window(client: SpotifyClient, known_until: datetime | None, *, now: datetime) -> Window:
     """All plays that Spotify still shows, in 50s, until they reach back to the newest known one.
 
     The first page carries no cursor and is the whole window: an overlap as wide as there can be, so that plays Spotify
-    fills in late are met however late they come.
+    fills in late are met however late they come. What is wrong with one item, or with a later page, costs only that.
+
+    :param now: a play that claims to be more than a day later is not believed.
     """
     window = Window()
     before_ms: int | None = None
     shown = 0
     for _ in range(MOST_PAGES):
-        page = client.recently_played(before_ms)
+        try:
+            page = client.recently_played(before_ms)
+        except SpotifyUnavailable:
+            if before_ms is None:
+                raise
+            break
         shown += len(page["items"])
         for item in page["items"]:
-            play = read_item(item)
+            play = read_item(item, latest=now + CLOCKS_DIFFER)
             if isinstance(play, str):
                 window.unreadable[play] += 1
             else:
@@ -82,8 +91,11 @@ def read_window(client: SpotifyClient, known_until: datetime | None) -> Window:
     return window
 
 
-def read_item(item: Any) -> Play | str:
-    """A play, or the reason why the item is none."""
+def read_item(item: Any, *, latest: datetime) -> Play | str:
+    """A play, or the reason why the item is none.
+
+    :param latest: no play can be later.
+    """
     if not isinstance(item, dict) or not isinstance(item.get("track"), dict):
         return "no_track"
     track = item["track"]
@@ -93,15 +105,24 @@ def read_item(item: Any) -> Play | str:
         return "no_played_at"
     if played_at.tzinfo is None:
         return "no_played_at"
+    if not EARLIEST <= played_at <= latest:
+        return "played_at_out_of_range"
     uri = track.get("uri")
-    if not isinstance(uri, str):
+    if not isinstance(uri, str) or not uri:
         return "no_uri"
-    item_type = "local" if track.get("is_local") else str(track.get("type") or "track")
+    item_type, track_id = "local" if track.get("is_local") is True else track.get("type", "track"), None
+    if uri.startswith(TRACK_URI) and item_type != "local":
+        # The address says the same as type and id, which may be missing or be of another type than they should.
+        item_type, track_id = "track", next(filter(is_spotify_id, (track.get("id"), uri[len(TRACK_URI) :])), None)
+        if track_id is None:
+            return "bad_track_id"
+    elif item_type not in ("local", "episode"):
+        return "unknown_type"
     return Play(
         played_at=played_at,
         event_key=event_key(SOURCE, played_at.astimezone(UTC).isoformat(timespec="milliseconds"), uri),
         item_type=item_type,
-        track_id=track.get("id") if item_type == "track" else None,
+        track_id=track_id,
         payload=item,
     )
 
@@ -177,7 +198,7 @@ def store_state(
             "user_id": user_id,
             "last_played_at": last_played_at,
             "status": status,
-            "message": message,
+            "message": message and storable_text(message),
             "retry_at": retry_at,
             "run_id": run_id,
         },
@@ -220,11 +241,13 @@ class Account(Protocol):
 class Outcome:
     """How one account's turn ended, when it did not end in an error.
 
+    :ivar unreadable: reason -> items that are no play.
     :ivar retry_at: set when the quota is used up: nothing was asked or stored, come back then.
     """
 
     message: str
     stored: Stored | None = None
+    unreadable: Counter[str] = field(default_factory=Counter)
     retry_at: datetime | None = None
 
     def summary(self) -> dict[str, Any]:
@@ -234,6 +257,7 @@ class Outcome:
         return {
             "plays_shown": self.stored.plays_shown,
             "plays_new": self.stored.plays_new,
+            "unreadable": dict(self.unreadable),
             "gap": [moment.isoformat() for moment in gap] if gap else None,
         }
 
@@ -258,7 +282,7 @@ def ingest_recently_played(
         account.require_scope(SCOPE)
         known_until = newest_known(connection, user_id)
         connection.rollback()
-        window = read_window(account.get_conn(), known_until)
+        window = read_window(account.get_conn(), known_until, now=now())
     except QuotaExceeded as error:
         with connection.transaction():
             store_state(connection, user_id, run_id=run_id, status="quota", message=str(error), retry_at=error.retry_at)
@@ -270,7 +294,7 @@ def ingest_recently_played(
     stored = store_window(
         connection, user_id, window, run_id=run_id, message=authorization_warning(account.authorized_at, now())
     )
-    return Outcome(_told(stored, window), stored)
+    return Outcome(_told(stored, window), stored, window.unreadable)
 
 
 def authorization_warning(authorized_at: datetime | None, now: datetime) -> str | None:

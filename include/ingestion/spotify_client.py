@@ -7,6 +7,7 @@ Reads are repeated here a few times within seconds, writes never, and longer wai
 from __future__ import annotations
 
 import logging
+import math
 import random
 import time
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from include.ingestion.errors import (
     SpotifyUnavailable,
     TokenDead,
 )
+from include.ingestion.json_values import decode_answer, storable_text
 
 if TYPE_CHECKING:
     import requests
@@ -35,6 +37,8 @@ READ_TRIES = 3
 READ_PAUSE_SECONDS = 1.0
 RATE_WINDOW_SECONDS = 30.0  # Spotify's rolling window: what to wait when a 429 does not say
 LONGEST_WAIT_SECONDS = 600.0  # a longer Retry-After is the quota, whatever the body says
+QUOTA_SECONDS = 24 * 3600.0  # the quota's rolling window: no Retry-After is believed beyond it
+MOST_PLAYLIST_PAGES = 200
 
 # spotipy logs request headers, and with them the token, at DEBUG.
 logging.getLogger("spotipy.client").setLevel(logging.INFO)
@@ -95,21 +99,27 @@ class SpotifyClient:
     def my_playlists(self) -> list[dict[str, Any]]:
         """All playlists the account owns or follows."""
         playlists: list[dict[str, Any]] = []
-        while True:
-            page = self._read("playlists", partial(_playlists_page, offset=len(playlists)))
-            playlists += [playlist for playlist in page.get("items") or [] if playlist]
-            if not page.get("next") or not page.get("items"):
-                return playlists
+        shown = 0
+        for _ in range(MOST_PLAYLIST_PAGES):
+            page = self._read("playlists", partial(_playlists_page, offset=shown))
+            items = page.get("items")
+            if not isinstance(items, list):
+                raise SpotifyUnavailable("Spotify's answer to playlists has no list of items.")
+            playlists += [playlist for playlist in items if isinstance(playlist, dict)]
+            shown += len(items)
+            if not page.get("next") or not items:
+                break
+        return playlists
 
     # writes ----------------------------------------------------------------------------------------------------------
 
     def create_playlist(self, name: str, description: str) -> dict[str, Any]:
-        """Create a private playlist."""
+        """Create a private playlist; the answer's `id` is a text."""
         created = self._call(
             "create_playlist",
             lambda api: api.current_user_playlist_create(name, public=False, description=description),
         )
-        if not isinstance(created, dict) or "id" not in created:
+        if not isinstance(created, dict) or not isinstance(created.get("id"), str) or not created["id"]:
             raise SpotifyUnavailable("Spotify's answer to the new playlist has no id.")
         return created
 
@@ -161,16 +171,19 @@ class SpotifyClient:
             api.prefix = self._api_url
             self._count_call(endpoint)
             try:
-                return send(api)
+                send(api)
             except requests.RequestException as error:
                 raise SpotifyUnavailable(
                     f"Spotify did not answer {endpoint}: {type(error).__name__}: {error}"
                 ) from None
-            except (spotipy.SpotifyException, AttributeError, TypeError) as error:
+            except (spotipy.SpotifyException, AttributeError, TypeError, RecursionError) as error:
                 # spotipy trips over an error body that is not {"error": {…}}; the response itself tells all.
-                if self._last_response is None or self._last_response.ok:
+                if self._last_response is None:
                     raise
-                raise self._error_of(endpoint, self._last_response) from error
+                if not self._last_response.ok:
+                    raise self._error_of(endpoint, self._last_response) from error
+            # spotipy's own reading gives up on numbers that we can do without.
+            return None if self._last_response is None else decode_answer(self._last_response.content)
 
     def _remember(self, response: requests.Response, **_: Any) -> None:
         self._last_response = response
@@ -182,7 +195,7 @@ class SpotifyClient:
         if status == 401:
             return _TokenExpired()
         if status == 429:
-            seconds = _retry_after(response.headers.get("Retry-After"), self._now())
+            seconds = retry_after(response.headers.get("Retry-After"), self._now())
             if reason == "QUOTA_EXCEEDED" or seconds > LONGEST_WAIT_SECONDS:
                 retry_at = self._now() + timedelta(seconds=seconds)
                 return QuotaExceeded(
@@ -210,25 +223,29 @@ def _playlists_page(api: spotipy.Spotify, offset: int) -> Any:
 
 def _error_body(response: requests.Response) -> tuple[str | None, str | None]:
     """Reason and message of Spotify's error body, whichever of its forms it has."""
-    try:
-        body = response.json()
-    except ValueError:
-        return None, response.text[:200] or None
+    body = decode_answer(response.content)
+    if body is None:
+        return None, storable_text(response.text[:200]) or None
     error = body.get("error") if isinstance(body, dict) else None
     if isinstance(error, dict):
-        return error.get("reason"), str(error.get("message"))
+        reason = error.get("reason")
+        return reason if isinstance(reason, str) else None, str(error.get("message"))[:200]
     return None, str(error)[:200] if error else None
 
 
-def _retry_after(header: str | None, now: datetime) -> float:
-    """Seconds to wait, from either form of the header (RFC 9110, 10.2.3); the rolling window when it says nothing."""
+def retry_after(header: str | None, now: datetime) -> float:
+    """Seconds to wait, from either form of the header (RFC 9110, 10.2.3), never more than the quota's window.
+
+    The rolling window when the header says nothing that could be meant.
+    """
     if header:
         try:
-            return max(0.0, float(header))
+            seconds = float(header)
         except ValueError:
-            pass
-        try:
-            return max(0.0, (parsedate_to_datetime(header) - now).total_seconds())
-        except (TypeError, ValueError):
-            pass
+            try:
+                seconds = (parsedate_to_datetime(header) - now).total_seconds()
+            except (TypeError, ValueError, OverflowError, IndexError):
+                seconds = math.nan
+        if not math.isnan(seconds):
+            return min(max(seconds, 0.0), QUOTA_SECONDS)
     return RATE_WINDOW_SECONDS

@@ -1,8 +1,8 @@
 """Rows of Spotify's two exports as raw events.
 
 Extended streaming history knows a stream's end to the second (`ts`, UTC) and its URI; account data knows the minute and
-the names only. Both are kept as received, but for what is personal and of no use (IP addresses) and what jsonb cannot
-hold (NUL).
+the names only. Both are kept as received, but for what is personal and of no use (IP addresses, places) and what jsonb
+cannot hold (NUL).
 """
 
 from __future__ import annotations
@@ -18,16 +18,21 @@ import msgspec
 
 from include.ingestion.event_key import event_key
 from include.ingestion.json_rows import BadElement
+from include.ingestion.json_values import storable
+from include.ingestion.spotify_ids import TRACK_URI, is_spotify_id
 
 EXTENDED, ACCOUNT = "extended_history", "account_history"
-IP_FIELDS = ("ip_addr", "ip_addr_decrypted")
+# Exports of 2020 also say where somebody was.
+PERSONAL_FIELDS = ("ip_addr", "ip_addr_decrypted", "city", "region", "metro_code", "longitude", "latitude")
 EARLIEST = datetime(2006, 1, 1, tzinfo=UTC)  # no play is older than Spotify
+CLOCKS_DIFFER = timedelta(days=1)  # no play is later than now and this
 LONGEST_PAYLOAD_BYTES = 64 * 1024
 MOST_MS_PLAYED = 2**31 - 1
 MOST_SHAPES = 1_000
 CLOSELY = 2_000  # rows
-TRACK_URI = "spotify:track:"
-LONGEST_ID = 64
+# A clock's start that is believed, in seconds; what is larger is in milliseconds. As in SQL's stream_ended_at.
+EARLIEST_CLOCK_SECONDS, LATEST_CLOCK_SECONDS = 1_200_000_000, 99_999_999_999
+LATE_SECONDS = 60
 MICROSECOND = timedelta(microseconds=1)
 POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -89,6 +94,7 @@ def _microseconds(moment: datetime) -> int:
 
 
 _EARLIEST = _microseconds(EARLIEST)
+_SECONDS_TO_POSTGRES_EPOCH = int(POSTGRES_EPOCH.timestamp())
 
 
 def _text(value: str) -> bytes:
@@ -131,7 +137,7 @@ class RowReader:
 
     :param latest: no play can be later, UTC.
     :param is_video: the rows are of a Video file.
-    :param keep_ip_addresses: whether they stay in the payload.
+    :param keep_ip_addresses: whether they, and the places of exports of 2020, stay in the payload.
     :ivar skipped: reason -> rows that are no play, cannot be trusted.
     :ivar bytes_packed: of payload, not taken yet.
     """
@@ -192,7 +198,7 @@ class RowReader:
 
     def _pack(self, row: dict[str, Any]) -> str | None:
         if not self.keep_ip_addresses:
-            for name in IP_FIELDS:
+            for name in PERSONAL_FIELDS:
                 row.pop(name, None)
         reason = self._wrong_type(row)
         if reason is not None:
@@ -221,10 +227,14 @@ class RowReader:
         payload = _encode(row)
         # jsonb has no place for NUL. A backslash is found in no time.
         if b"\\" in payload and b"\\u0000" in payload:
-            payload = _encode(_without_nul(row))
+            payload = _encode(storable(row))
         if len(payload) > LONGEST_PAYLOAD_BYTES:
             return "too_large"
-        key = event_key(self.source, str(microseconds), *natural_key, str(ms_played))
+        if self.source == EXTENDED:
+            natural_key = (*natural_key, str(ms_played), *_late_start(row, microseconds, ms_played))
+        else:
+            natural_key = (*natural_key, str(ms_played))
+        key = event_key(self.source, str(microseconds), *natural_key)
         if key in self._keys or key in self._keys_before:
             return None
         self._keys.add(key)
@@ -276,7 +286,7 @@ def _extended_item(row: dict[str, Any], is_video: bool) -> tuple[str, str | None
     uri = get("spotify_track_uri")
     if uri and uri.startswith(TRACK_URI):
         track_id = uri[len(TRACK_URI) :]
-        if not (track_id.isalnum() and track_id.isascii() and len(track_id) <= LONGEST_ID):
+        if not is_spotify_id(track_id):
             return "bad_track_uri"
         return ("video", None, (uri,)) if is_video else ("track", track_id, (uri,))
     episode = get("spotify_episode_uri") or get("episode_name")
@@ -288,7 +298,27 @@ def _extended_item(row: dict[str, Any], is_video: bool) -> tuple[str, str | None
     name = uri or get("master_metadata_track_name")
     if not name:
         return "nothing_played"
-    return "video" if is_video else "local", None, (name, get("master_metadata_album_artist_name") or "")
+    names = (name, get("master_metadata_album_artist_name") or "")
+    if is_video:
+        return "video", None, names
+    # Exports of 2020 have no column of URIs: their names mean tracks, as those of account data do.
+    return "local" if "spotify_track_uri" in row else "track", None, names
+
+
+def _late_start(row: dict[str, Any], microseconds: int, ms_played: int | None) -> tuple[str, ...]:
+    """When a stream that was reported late began, in whole seconds: two of them may share everything else.
+
+    Newer exports write seconds where older ones write milliseconds; both give the same. Other streams began where their
+    end and length say: nothing to tell apart.
+    """
+    start = row.get("offline_timestamp")
+    if ms_played is None or not start:
+        return ()
+    seconds = int(start if start <= LATEST_CLOCK_SECONDS else start / 1000)
+    if not EARLIEST_CLOCK_SECONDS <= seconds <= LATEST_CLOCK_SECONDS:
+        return ()
+    ended = _SECONDS_TO_POSTGRES_EPOCH + microseconds // 1_000_000
+    return (str(seconds),) if ended - seconds - ms_played // 1000 > LATE_SECONDS else ()
 
 
 def _account_item(row: dict[str, Any]) -> tuple[str, str | None, tuple[str, ...]] | str:
@@ -304,13 +334,3 @@ def _account_item(row: dict[str, Any]) -> tuple[str, str | None, tuple[str, ...]
 
 def _why_no_row(row: Any) -> str:
     return str(row) if isinstance(row, BadElement) else "not_an_object"
-
-
-def _without_nul(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.replace("\0", "\ufffd")
-    if isinstance(value, list):
-        return [_without_nul(item) for item in value]
-    if isinstance(value, dict):
-        return {_without_nul(name): _without_nul(item) for name, item in value.items()}
-    return value

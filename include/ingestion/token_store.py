@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from typing import Any, Protocol
 import psycopg
 
 from include.ingestion.errors import RateLimited, SpotifyUnavailable, TokenDead
+from include.ingestion.json_values import decode_answer
+from include.ingestion.spotify_client import retry_after
 from include.ingestion.statements import statement
 
 log = logging.getLogger(__name__)
@@ -30,6 +33,7 @@ log = logging.getLogger(__name__)
 ACCOUNTS_URL = "https://accounts.spotify.com"
 TIMEOUT = (5.0, 20.0)  # seconds to connect, and between two bytes of an answer
 SAFETY_SECONDS = 60  # a token this near to its end is refreshed at once
+LIFE_SECONDS = 3600.0  # of an access token, when the answer does not say, or not so that it could be meant
 STORE_TRIES = 60  # a second apart
 
 
@@ -177,29 +181,27 @@ class TokenStore:
                 auth=(self._authorization.client_id, self._authorization.client_secret),
                 timeout=TIMEOUT,
             )
-            body = response.json() if response.content else {}
-        except ValueError:
-            body = {}
         except requests.RequestException as error:
             raise SpotifyUnavailable(f"Spotify's accounts server did not answer: {type(error).__name__}") from None
-        if not isinstance(body, dict):
-            body = {}
+        answer = decode_answer(response.content)
+        body = answer if isinstance(answer, dict) else {}
         if response.status_code == 429:
-            header = response.headers.get("Retry-After", "")
-            raise RateLimited("Spotify's accounts server asks to wait.", float(header) if header.isdigit() else 30.0)
-        if response.status_code in (400, 401):
-            reason = str(body.get("error") or response.status_code)
-            raise (_InvalidGrant if reason == "invalid_grant" else TokenDead)(self._how_to_authorize(reason))
-        if response.status_code != 200 or not isinstance(body.get("access_token"), str):
+            wait = retry_after(response.headers.get("Retry-After"), self._now())
+            raise RateLimited("Spotify's accounts server asks to wait.", wait)
+        # Only OAuth's own words (RFC 6749, section 5.2) say that a person has to act; a proxy's page does not.
+        refusal = body.get("error")
+        if response.status_code in (400, 401) and refusal in ("invalid_grant", "invalid_client", "unauthorized_client"):
+            raise (_InvalidGrant if refusal == "invalid_grant" else TokenDead)(self._how_to_authorize(refusal))
+        if response.status_code != 200 or not is_token(body.get("access_token")):
             raise SpotifyUnavailable(f"Spotify's accounts server answers {response.status_code} without a token.")
         tokens = {
             "authorization": self._authorization.fingerprint(),
             "access_token": body["access_token"],
-            "expires_at": (self._now() + timedelta(seconds=float(body.get("expires_in") or 3600))).isoformat(),
+            "expires_at": (self._now() + timedelta(seconds=_life_seconds(body.get("expires_in")))).isoformat(),
         }
-        if body.get("scope"):
+        if isinstance(body.get("scope"), str):
             tokens["scope"] = body["scope"]
-        if body.get("refresh_token"):
+        if is_token(body.get("refresh_token")):
             tokens["refresh_token"] = body["refresh_token"]
         self._mask_all(tokens)
         return tokens
@@ -232,3 +234,16 @@ class TokenStore:
         except InvalidToken:
             log.warning("The stored token was encrypted with another Fernet key; using the one in the connection")
             return b"{}"
+
+
+def is_token(value: Any) -> bool:
+    """Whether it can stand in a header and a form."""
+    return isinstance(value, str) and bool(value) and value.isascii() and value.isprintable()
+
+
+def _life_seconds(expires_in: Any) -> float:
+    try:
+        seconds = float(expires_in)
+    except (TypeError, ValueError, OverflowError):
+        return LIFE_SECONDS
+    return min(seconds, LIFE_SECONDS) if math.isfinite(seconds) and seconds > 0 else LIFE_SECONDS

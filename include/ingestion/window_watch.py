@@ -57,9 +57,9 @@ def judge(unknown: Sequence[bool]) -> Look:
     )
 
 
-def look(connection: psycopg.Connection, client: SpotifyClient, user_id: str) -> Look:
+def look(connection: psycopg.Connection, client: SpotifyClient, user_id: str, *, now: datetime) -> Look:
     """One call to Spotify, and what follows from it."""
-    plays = read_window(client, None).plays
+    plays = read_window(client, None, now=now).plays
     known = {
         bytes(row[0].bytes)
         for row in connection.execute(
@@ -84,7 +84,7 @@ def watch(
     status, message, overflows = "ok", None, False
     try:
         account.require_scope(SCOPE)
-        seen = look(connection, account.get_conn(), user_id)
+        seen = look(connection, account.get_conn(), user_id, now=now())
         overflows, wait = seen.overflows, seen.next_look
         message = f"{seen.depth} of {WINDOW} plays not stored yet"
     except QuotaExceeded as error:

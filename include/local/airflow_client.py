@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -43,7 +44,7 @@ class AirflowClient:
     def put_connection(self, connection_id: str, **fields: Any) -> None:
         """Create the connection, or replace one of that id."""
         body = {"connection_id": connection_id, **fields}
-        answer = self._request("PATCH", f"/connections/{connection_id}", json=body, accept=(404,))
+        answer = self._request("PATCH", f"/connections/{quote(connection_id, safe='')}", json=body, accept=(404,))
         if answer.status_code == 404:
             self._request("POST", "/connections", json=body)
 
@@ -52,7 +53,7 @@ class AirflowClient:
 
     def delete_connection(self, connection_id: str) -> None:
         """Remove the connection, if there is one."""
-        self._request("DELETE", f"/connections/{connection_id}", accept=(404,))
+        self._request("DELETE", f"/connections/{quote(connection_id, safe='')}", accept=(404,))
 
     def dag_exists(self, dag_id: str) -> bool:
         return self._request("GET", f"/dags/{dag_id}", accept=(404,)).status_code == 200

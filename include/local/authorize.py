@@ -10,7 +10,6 @@ import hmac
 import html
 import json
 import os
-import re
 import secrets
 import subprocess
 import sys
@@ -30,8 +29,10 @@ import psycopg
 import requests
 
 from include.ingestion.errors import SpotifyError
+from include.ingestion.json_values import decode_answer
 from include.ingestion.spotify_client import API_URL, SpotifyClient
-from include.ingestion.token_store import ACCOUNTS_URL, TIMEOUT
+from include.ingestion.token_store import ACCOUNTS_URL, TIMEOUT, is_token
+from include.listener_ids import connection_id_of, escaped, is_listener_id
 
 LOOPBACK = "127.0.0.1"  # Spotify refuses "localhost"
 PORT = 8888
@@ -97,13 +98,13 @@ def authorize(app: App, *, port: int, show: Callable[[str], None], wait_seconds:
     except SpotifyError as error:
         raise AuthorizationFailed(f"{error} Is the person on the list of the app's users at Spotify?") from None
     user_id = me.get("account_id") or me.get("id")
-    if not isinstance(user_id, str) or not re.fullmatch(r"[\w.-]{1,200}", user_id):
+    if not is_listener_id(user_id):
         raise AuthorizationFailed(f"Spotify's answer to /me names no usable account: {user_id!r}.")
     return Account(
         user_id=user_id,
         display_name=str(me.get("display_name") or user_id),
         refresh_token=tokens["refresh_token"],
-        scope=tokens.get("scope") or SCOPES,
+        scope=tokens["scope"] if isinstance(tokens.get("scope"), str) and tokens["scope"] else SCOPES,
         authorized_at=datetime.now(UTC),
     )
 
@@ -169,11 +170,13 @@ def _redeem(app: App, code: str, redirect_uri: str) -> dict[str, Any]:
             auth=(app.client_id, app.client_secret),
             timeout=TIMEOUT,
         )
-        tokens = response.json()
-    except (requests.RequestException, ValueError) as error:
+    except requests.RequestException as error:
         raise AuthorizationFailed(f"Spotify's accounts server gave no answer ({type(error).__name__}).") from None
-    if not isinstance(tokens, dict) or "refresh_token" not in tokens or "access_token" not in tokens:
-        said = tokens.get("error") if isinstance(tokens, dict) else response.status_code
+    tokens = decode_answer(response.content)
+    if not isinstance(tokens, dict):
+        raise AuthorizationFailed(f"Spotify's accounts server gave no answer ({response.status_code}, no JSON).")
+    if not (is_token(tokens.get("refresh_token")) and is_token(tokens.get("access_token"))):
+        said = tokens.get("error") or response.status_code
         raise AuthorizationFailed(f"Spotify gave no token ({said}): check client id and secret.")
     return tokens
 
@@ -197,7 +200,7 @@ def store_listener(connection: psycopg.Connection, account: Account, time_zone: 
             connection_id = row[0]
         else:
             taken = connection.execute("select 1 from listeners where connection_id = 'spotify_default'").fetchone()
-            connection_id = f"spotify_{account.user_id}" if taken else "spotify_default"
+            connection_id = connection_id_of(account.user_id) if taken else "spotify_default"
         connection.execute(
             "insert into listeners (user_id, display_name, time_zone, connection_id, authorized_at)"
             " values (%(user_id)s, %(display_name)s, %(time_zone)s, %(connection_id)s, %(authorized_at)s)"
@@ -285,7 +288,7 @@ def main() -> None:
         f"Next:\n"
         f"  1. `make up`, and trigger the DAG spotify_listening: it asks Spotify for the last 50 plays.\n"
         f"  2. Ask Spotify for your extended streaming history (Account, Privacy), and put the zip into\n"
-        f"     {exports}/{account.user_id}/\n"
+        f"     {exports}/{escaped(account.user_id)}/\n"
         f"  3. For playlists in your account, set listeners.publishes_playlists (`make psql`)."
     )
 

@@ -11,6 +11,7 @@ import psycopg
 
 from include.demo.client import SimulatorClient
 from include.demo.listeners import DEMO_LISTENERS
+from include.listener_ids import connection_id_of
 from include.local.airflow_client import AirflowClient
 
 DAYS_BEFORE_TODAY = 30
@@ -64,7 +65,7 @@ class SimulatedClock:
 
 
 def connection_id(user_id: str) -> str:
-    return "spotify_default" if user_id == DEMO_LISTENERS[0].user_id else f"spotify_{user_id}"
+    return "spotify_default" if user_id == DEMO_LISTENERS[0].user_id else connection_id_of(user_id)
 
 
 def register_listeners(owner_conninfo: str, authorized_at: datetime) -> None:

@@ -2,7 +2,7 @@
 
 The checks are YAML (SodaCL), a folder a layer and a file a table: the file's stem is the table that results are filed
 under. To add a check, write it there; its `attributes: severity:` is critical, major or minor. In queries `${as_of}` is
-the run's time (UTC, ISO 8601).
+the run's time (UTC, ISO 8601), `${authorization_warns_after}` and `${authorization_lasts}` are intervals.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from include.ingestion.authorization import AUTHORIZATION_LASTS, WARN_AFTER
 from include.soda.library import load_soda
 
 HERE = Path(__file__).parent
@@ -104,6 +105,8 @@ def run_scan(scan: str, database: DatabaseAddress, as_of: datetime, *, folder: P
         **database.variables(),
         "listening_db_schema": _yaml_scalar(SCHEMAS[scan]),
         "as_of": moment.astimezone(UTC).isoformat(),
+        "authorization_warns_after": f"{WARN_AFTER.days} days",
+        "authorization_lasts": f"{AUTHORIZATION_LASTS.days} days",
     }
     # Soda prefers the environment to its variables.
     if overriding := sorted(variables.keys() & os.environ.keys()):

@@ -1,4 +1,4 @@
-"""One database full of invented listeners, one server, one browser, for all browser tests."""
+"""What the pipeline made of the demo's lives, one server, one browser, for all browser tests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from include.local import postgres
-from tests.browser.published_life import published_life_database
 
 PROJECT = Path(__file__).parents[2]
 CHROMIUM = "/usr/bin/chromium"
@@ -34,19 +33,8 @@ expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="session")
-def life_database(pg_socket: Path, template_database: str) -> Iterator[str]:
-    with published_life_database(pg_socket, template_database, "life_in_browser") as name:
-        yield name
-
-
-@pytest.fixture(scope="session")
-def reader_dsn(pg_socket: Path, life_database: str) -> str:
-    return postgres.conninfo(pg_socket, life_database, "listening_reader")
-
-
-@pytest.fixture(scope="session")
-def writer_dsn(pg_socket: Path, life_database: str) -> str:
-    return postgres.conninfo(pg_socket, life_database, "listening_writer")
+def reader_dsn(pipeline_socket: Path, demo_database: str) -> str:
+    return postgres.conninfo(pipeline_socket, demo_database, "listening_reader")
 
 
 @pytest.fixture
@@ -57,7 +45,7 @@ def reader(reader_dsn: str) -> Iterator[psycopg.Connection]:
 
 @pytest.fixture(scope="module")
 def site(reader_dsn: str) -> Iterator[str]:
-    """Address of the dashboards, served over the invented listeners by `python -m dashboards`."""
+    """Address of the dashboards, served over the demo's listeners by `python -m dashboards`."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -26,6 +26,7 @@ NEVER_ON_A_GREEN_RUN = {
     "ml_rejected",
     "quality_failed",
     "ingestion_failed",
+    "listeners_held",
 }
 SPOILED_ROWS = 500
 _later = itertools.count(1)

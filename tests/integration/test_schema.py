@@ -5,7 +5,9 @@ import pytest
 import sqlalchemy as sa
 
 from include.local import postgres
+from include.sql.analytics import run_steps
 from include.sql.schema.migrate import migrate
+from tests.integration.analytics.raw_rows import AS_OF, BEGIN, extended, insert, minutes
 
 
 def test_migrating_again_changes_nothing(pg_socket, database):
@@ -34,17 +36,24 @@ def test_raw_is_append_only(owner_conninfo, connection, role, statement, request
     assert "append-only" in str(error.value) or "permission denied" in str(error.value)
 
 
-def test_publish_copies_exactly_what_changed(connection):
-    connection.execute("insert into staging.listening_hours values ('ada', '2026-01-01', 8, 3, 500)")
-    connection.execute("insert into staging.listening_hours values ('bob', '2026-01-01', 9, 1, 100)")
-    assert connection.execute("select count(*) from analytics.listening_hours").fetchone() == (0,)
-    connection.execute("select * from staging.publish()")
-    connection.execute("delete from staging.listening_hours where user_id = 'ada'")
-    connection.execute("update staging.listening_hours set plays = 2")
-    connection.execute("select * from staging.publish()")
-    rows = connection.execute("select * from analytics.listening_hours").fetchall()
-    assert rows == connection.execute("select * from staging.listening_hours").fetchall()
-    assert [(row[0], row[3]) for row in rows] == [("bob", 2)]
+def test_publish_copies_exactly_what_changed(writer_conninfo):
+    hours = "select user_id, hour, plays, ms_played from analytics.listening_hours order by 1"
+    ada, bob = extended(BEGIN), extended(BEGIN, "b")
+    with psycopg.connect(writer_conninfo, autocommit=True) as connection:
+        for user_id, row in (("ada", ada), ("bob", bob)):
+            insert(connection, [row], user_id)
+        run_steps(connection, as_of=AS_OF)
+        assert connection.execute(hours).fetchall() == []
+        connection.execute("select * from staging.publish()")
+        assert connection.execute(hours).fetchall() == [("ada", 9, 1, 200_000), ("bob", 9, 1, 200_000)]
+        connection.execute(
+            "insert into raw_quarantine (user_id, source, event_key, reason) values ('ada', %s, %s, 'wrong')",
+            [ada["source"], ada["event_key"]],
+        )
+        insert(connection, [extended(BEGIN + minutes(-10), "b")], "bob")
+        run_steps(connection, as_of=AS_OF)
+        connection.execute("select * from staging.publish()")
+        assert connection.execute(hours).fetchall() == [("bob", 9, 2, 400_000)]
 
 
 def test_reader_sees_published_tables_and_nothing_raw(reader_conninfo):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import psycopg
+
+from include.sql.holding import run_for_everyone
 
 FOLDER = Path(__file__).parent
 
@@ -31,14 +34,24 @@ def statements(step: str) -> list[str]:
 
 
 def run_step(connection: psycopg.Connection, step: str, *, as_of: str, session_gap_minutes: int = 30) -> None:
-    """Run one step's file as one transaction.
+    """Run one step's file, as run_for_everyone() does.
 
     :param connection: with no transaction open, else the steps' temporary tables would outlive their step.
     :param as_of: the run's time, ISO 8601 with offset.
     """
-    with connection.transaction():
-        for statement in statements(step):
-            connection.execute(statement, {"as_of": as_of, "session_gap_minutes": session_gap_minutes})
+    run_statements(connection, step, statements(step), {"as_of": as_of, "session_gap_minutes": session_gap_minutes})
+
+
+def run_statements(
+    connection: psycopg.Connection, step: str, statements: Sequence[str], parameters: Mapping[str, Any]
+) -> None:
+    """Run a step's statements for all listeners at once or, when they fail at somebody's data, one by one."""
+
+    def run() -> None:
+        for statement in statements:
+            connection.execute(statement, parameters)
+
+    run_for_everyone(connection, step, run)
 
 
 def run_steps(connection: psycopg.Connection, *, as_of: str, session_gap_minutes: int = 30) -> None:

@@ -6,9 +6,9 @@ set local work_mem = '128MB';
 set local jit = off;
 
 create temp table marked_days on commit drop as
-select user_id, day from pending_days where step = 'album_stats';
+select user_id, day from takeable_days where step = 'album_stats';
 
-delete from pending_days where step = 'album_stats';
+delete from takeable_days where step = 'album_stats';
 
 analyze marked_days;
 
@@ -24,7 +24,9 @@ cross join lateral (
         count(*) filter (where e.skipped)::integer as skips,
         sum(e.ms_played)::bigint as ms_played,
         min(e.played_at) as first_played_at,
-        max(e.played_at) as last_played_at
+        max(e.played_at) as last_played_at,
+        count(*) filter (where e.ms_played >= 30000)::integer as plays_30s,
+        count(*) filter (where not e.skipped)::integer as heard
     from staging.listening_events e
     where e.user_id = m.user_id and e.local_date = m.day
         and e.album_name is not null
@@ -64,8 +66,14 @@ where d.user_id = r.user_id and d.artist_name = r.artist_name and d.album_name =
 
 select staging.begin_fill('album_days', (select count(*) from added));
 
-insert into staging.album_days (user_id, local_date, artist_name, album_name, plays, skips, ms_played, first_played_at, last_played_at)
-select user_id, local_date, artist_name, album_name, plays, skips, ms_played, first_played_at, last_played_at from added;
+insert into staging.album_days (
+    user_id, local_date, artist_name, album_name,
+    plays, skips, ms_played, first_played_at, last_played_at, plays_30s, heard
+)
+select
+    user_id, local_date, artist_name, album_name,
+    plays, skips, ms_played, first_played_at, last_played_at, plays_30s, heard
+from added;
 
 select staging.end_fill('album_days');
 
@@ -76,9 +84,13 @@ select staging.refresh_statistics('album_days', (select count(*) from added));
 create temp table new_totals on commit drop as
 with
 changes as (
-    select user_id, artist_name, album_name, local_date, plays, skips, 1 as days, ms_played, first_played_at, last_played_at from added
+    select
+        user_id, artist_name, album_name, local_date, plays, skips, 1 as days, ms_played, first_played_at, last_played_at,
+        plays_30s, heard
+    from added
     union all
-    select user_id, artist_name, album_name, local_date, -plays, -skips, -1, -ms_played, null, null from removed
+    select user_id, artist_name, album_name, local_date, -plays, -skips, -1, -ms_played, null, null, -plays_30s, -heard
+    from removed
 ),
 changed as (
     select
@@ -92,6 +104,8 @@ changed as (
         max(last_played_at) as last_played_at,
         min(local_date) as first_local_date,
         max(local_date) as last_local_date,
+        sum(plays_30s) as plays_30s,
+        sum(heard) as heard,
         bool_or(days < 0) as is_looked_up
     from changes
     group by user_id, artist_name, album_name
@@ -116,6 +130,8 @@ select
     case
         when c.is_looked_up then last_day.local_date else greatest(t.last_local_date, c.last_local_date)
     end as last_local_date,
+    (coalesce(t.plays_30s, 0) + c.plays_30s)::integer as plays_30s,
+    (coalesce(t.heard, 0) + c.heard)::integer as heard,
     t.first_local_date as old_first_local_date
 from changed c
 left join staging.album_totals t on t.user_id = c.user_id and t.artist_name = c.artist_name and t.album_name = c.album_name
@@ -150,11 +166,11 @@ select staging.begin_fill('album_totals', (select count(*) from new_totals));
 
 insert into staging.album_totals (
     user_id, artist_name, album_name,
-    plays, skips, days, ms_played, first_played_at, last_played_at, first_local_date, last_local_date
+    plays, skips, days, ms_played, first_played_at, last_played_at, first_local_date, last_local_date, plays_30s, heard
 )
 select
     user_id, artist_name, album_name,
-    plays, skips, days, ms_played, first_played_at, last_played_at, first_local_date, last_local_date
+    plays, skips, days, ms_played, first_played_at, last_played_at, first_local_date, last_local_date, plays_30s, heard
 from new_totals
 where plays > 0
 order by user_id, artist_name, album_name;

@@ -7,9 +7,9 @@ set local work_mem = '128MB';
 set local jit = off;
 
 create temp table marked_days on commit drop as
-select user_id, day from pending_days where step = 'daily_trends';
+select user_id, day from takeable_days where step = 'daily_trends';
 
-delete from pending_days where step = 'daily_trends';
+delete from takeable_days where step = 'daily_trends';
 
 analyze marked_days;
 
@@ -24,8 +24,9 @@ plays as (
         count(*)::integer as unique_artists,
         sum(d.skips)::integer as skips,
         sum(d.ms_played)::bigint as ms_played,
-        -- Simpson's index: how likely two of the day's plays, drawn with replacement, are by different artists
-        1 - sum(d.plays::bigint * d.plays)::double precision / (sum(d.plays)::double precision ^ 2) as artist_diversity
+        effective_number(sum(d.plays), sum(d.plays::bigint * d.plays)) as effective_artists,
+        sum(d.plays_30s)::integer as plays_30s,
+        sum(d.heard)::integer as heard
     from marked_days m
     join staging.artist_days d on d.user_id = m.user_id and d.local_date = m.day
     group by d.user_id, d.local_date
@@ -65,7 +66,9 @@ select
     coalesce(na.new_artists, 0) as new_artists,
     p.skips,
     p.ms_played,
-    p.artist_diversity
+    p.effective_artists,
+    p.plays_30s,
+    p.heard
 from plays p
 join tracks t using (user_id, local_date)
 left join new_tracks nt using (user_id, local_date)
@@ -122,12 +125,12 @@ old_days as (
 )
 select
     user_id, local_date, plays, sessions, unique_tracks, unique_artists, new_tracks, new_artists, skips, ms_played,
-    artist_diversity, streak_days as old_streak_days
+    effective_artists, plays_30s, heard, streak_days as old_streak_days
 from old_days
 union all
 select
     user_id, local_date, plays, sessions, unique_tracks, unique_artists, new_tracks, new_artists, skips, ms_played,
-    artist_diversity, null
+    effective_artists, plays_30s, heard, null
 from new_days;
 
 analyze known_days;
@@ -185,12 +188,14 @@ select
     new_artists,
     skips,
     ms_played,
-    artist_diversity,
+    effective_artists,
     plays_7d_avg::double precision as plays_7d_avg,
     plays_28d_avg::double precision as plays_28d_avg,
     ms_played_7d_avg::double precision as ms_played_7d_avg,
     ms_played_28d_avg::double precision as ms_played_28d_avg,
-    streak_days::integer as streak_days
+    streak_days::integer as streak_days,
+    plays_30s,
+    heard
 from streaks;
 
 analyze new_trends;
@@ -214,11 +219,13 @@ with
 added as (
     insert into staging.daily_trends (
         user_id, local_date, plays, sessions, unique_tracks, unique_artists, new_tracks, new_artists, skips, ms_played,
-        artist_diversity, plays_7d_avg, plays_28d_avg, ms_played_7d_avg, ms_played_28d_avg, streak_days
+        effective_artists, plays_7d_avg, plays_28d_avg, ms_played_7d_avg, ms_played_28d_avg, streak_days, plays_30s,
+        heard
     )
     select
         user_id, local_date, plays, sessions, unique_tracks, unique_artists, new_tracks, new_artists, skips, ms_played,
-        artist_diversity, plays_7d_avg, plays_28d_avg, ms_played_7d_avg, ms_played_28d_avg, streak_days
+        effective_artists, plays_7d_avg, plays_28d_avg, ms_played_7d_avg, ms_played_28d_avg, streak_days, plays_30s,
+        heard
     from new_trends
     on conflict do nothing
     returning user_id, local_date

@@ -6,9 +6,9 @@ set local work_mem = '128MB';
 set local jit = off;
 
 create temp table marked_days on commit drop as
-select user_id, day from pending_days where step = 'listening_clock';
+select user_id, day from takeable_days where step = 'listening_clock';
 
-delete from pending_days where step = 'listening_clock';
+delete from takeable_days where step = 'listening_clock';
 
 analyze marked_days;
 

@@ -7,9 +7,9 @@ set local work_mem = '128MB';
 set local jit = off;
 
 create temp table marked_days on commit drop as
-select user_id, day from pending_days where step = 'sessions';
+select user_id, day from takeable_days where step = 'sessions';
 
-delete from pending_days where step = 'sessions';
+delete from takeable_days where step = 'sessions';
 
 analyze marked_days;
 
@@ -159,7 +159,9 @@ select
     min(started_at) filter (where begins) as started_at,
     max(played_at) as ended_at,
     min(local_started_at) filter (where begins) as local_started_at,
-    min(local_date) filter (where begins) as local_date
+    min(local_date) filter (where begins) as local_date,
+    count(*) filter (where ms_played >= 30000)::integer as plays_30s,
+    count(*) filter (where not skipped)::integer as heard
 from session_events
 group by user_id, session_id;
 
@@ -188,11 +190,11 @@ with
 added as (
     insert into staging.listening_sessions (
         user_id, session_id, plays, unique_tracks, unique_artists, unique_albums, skips, ms_played, length_ms, started_at,
-        ended_at, local_started_at, local_date
+        ended_at, local_started_at, local_date, plays_30s, heard
     )
     select
         n.user_id, n.session_id, n.plays, n.unique_tracks, n.unique_artists, n.unique_albums, n.skips, n.ms_played,
-        n.length_ms, n.started_at, n.ended_at, n.local_started_at, n.local_date
+        n.length_ms, n.started_at, n.ended_at, n.local_started_at, n.local_date, n.plays_30s, n.heard
     from new_sessions n
     on conflict do nothing
     returning user_id, local_date

@@ -6,9 +6,9 @@ set local work_mem = '128MB';
 set local jit = off;
 
 create temp table marked_days on commit drop as
-select user_id, day from pending_days where step = 'track_stats';
+select user_id, day from takeable_days where step = 'track_stats';
 
-delete from pending_days where step = 'track_stats';
+delete from takeable_days where step = 'track_stats';
 
 analyze marked_days;
 
@@ -23,7 +23,9 @@ cross join lateral (
         count(*) filter (where e.skipped)::integer as skips,
         sum(e.ms_played)::bigint as ms_played,
         min(e.played_at) as first_played_at,
-        max(e.played_at) as last_played_at
+        max(e.played_at) as last_played_at,
+        count(*) filter (where e.ms_played >= 30000)::integer as plays_30s,
+        count(*) filter (where not e.skipped)::integer as heard
     from staging.listening_events e
     where e.user_id = m.user_id and e.local_date = m.day
     group by e.track_id
@@ -61,8 +63,14 @@ where d.user_id = r.user_id and d.track_id = r.track_id and d.local_date = r.loc
 
 select staging.begin_fill('track_days', (select count(*) from added));
 
-insert into staging.track_days (user_id, local_date, track_id, plays, skips, ms_played, first_played_at, last_played_at)
-select user_id, local_date, track_id, plays, skips, ms_played, first_played_at, last_played_at from added;
+insert into staging.track_days (
+    user_id, local_date, track_id,
+    plays, skips, ms_played, first_played_at, last_played_at, plays_30s, heard
+)
+select
+    user_id, local_date, track_id,
+    plays, skips, ms_played, first_played_at, last_played_at, plays_30s, heard
+from added;
 
 select staging.end_fill('track_days');
 
@@ -73,9 +81,13 @@ select staging.refresh_statistics('track_days', (select count(*) from added));
 create temp table new_totals on commit drop as
 with
 changes as (
-    select user_id, track_id, local_date, plays, skips, 1 as days, ms_played, first_played_at, last_played_at from added
+    select
+        user_id, track_id, local_date, plays, skips, 1 as days, ms_played, first_played_at, last_played_at,
+        plays_30s, heard
+    from added
     union all
-    select user_id, track_id, local_date, -plays, -skips, -1, -ms_played, null, null from removed
+    select user_id, track_id, local_date, -plays, -skips, -1, -ms_played, null, null, -plays_30s, -heard
+    from removed
 ),
 changed as (
     select
@@ -89,6 +101,8 @@ changed as (
         max(last_played_at) as last_played_at,
         min(local_date) as first_local_date,
         max(local_date) as last_local_date,
+        sum(plays_30s) as plays_30s,
+        sum(heard) as heard,
         bool_or(days < 0) as is_looked_up
     from changes
     group by user_id, track_id
@@ -113,6 +127,8 @@ select
     case
         when c.is_looked_up then last_day.local_date else greatest(t.last_local_date, c.last_local_date)
     end as last_local_date,
+    (coalesce(t.plays_30s, 0) + c.plays_30s)::integer as plays_30s,
+    (coalesce(t.heard, 0) + c.heard)::integer as heard,
     t.first_local_date as old_first_local_date,
     t.first_played_at as old_first_played_at
 from changed c
@@ -158,11 +174,11 @@ select staging.begin_fill('track_totals', (select count(*) from new_totals));
 
 insert into staging.track_totals (
     user_id, track_id, track_name, artist_name, album_name,
-    plays, skips, days, ms_played, first_played_at, last_played_at, first_local_date, last_local_date
+    plays, skips, days, ms_played, first_played_at, last_played_at, first_local_date, last_local_date, plays_30s, heard
 )
 select
     user_id, track_id, track_name, artist_name, album_name,
-    plays, skips, days, ms_played, first_played_at, last_played_at, first_local_date, last_local_date
+    plays, skips, days, ms_played, first_played_at, last_played_at, first_local_date, last_local_date, plays_30s, heard
 from new_totals
 where plays > 0
 order by user_id, track_id;

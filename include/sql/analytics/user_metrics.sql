@@ -7,9 +7,9 @@ set local work_mem = '128MB';
 set local jit = off;
 
 create temp table marked_listeners on commit drop as
-select distinct user_id from pending_days where step = 'user_metrics';
+select distinct user_id from takeable_days where step = 'user_metrics';
 
-delete from pending_days where step = 'user_metrics';
+delete from takeable_days where step = 'user_metrics';
 
 analyze marked_listeners;
 
@@ -22,6 +22,7 @@ listeners as (
     union all
     select user_id, false from staging.analytics_user_metrics
     where user_id not in (select user_id from marked_listeners)
+        and staging.has_turn(user_id)
 ),
 dated as (
     select
@@ -49,6 +50,8 @@ totals as (
         sum(t.new_tracks)::integer as unique_tracks,
         sum(t.new_artists)::integer as unique_artists,
         sum(t.skips)::integer as skips,
+        sum(t.plays_30s)::integer as plays_30s,
+        sum(t.heard)::integer as heard,
         max(t.streak_days) as longest_streak_days,
         sum(t.ms_played)::bigint as ms_played,
         (select min(e.played_at) from staging.listening_events e where e.user_id = d.user_id) as first_played_at,
@@ -59,8 +62,8 @@ totals as (
     group by d.user_id
     union all
     select
-        o.user_id, o.plays, o.sessions, o.active_days, o.unique_tracks, o.unique_artists, o.skips, o.longest_streak_days,
-        o.ms_played, o.first_played_at, o.last_played_at
+        o.user_id, o.plays, o.sessions, o.active_days, o.unique_tracks, o.unique_artists, o.skips, o.plays_30s, o.heard,
+        o.longest_streak_days, o.ms_played, o.first_played_at, o.last_played_at
     from dated d
     join staging.analytics_user_metrics o using (user_id)
     where not d.is_marked
@@ -80,10 +83,10 @@ recent_days as (
     ) w
 ),
 diversity as (
-    select d.user_id, w.artist_diversity
+    select d.user_id, w.effective_artists
     from dated d
     cross join lateral (
-        select 1 - sum(plays * plays)::double precision / (sum(plays)::double precision ^ 2) as artist_diversity
+        select effective_number(sum(plays), sum(plays * plays)) as effective_artists
         from (
             select sum(a.plays) as plays
             from staging.artist_days a
@@ -106,10 +109,12 @@ select
     t.ms_played,
     coalesce(r.ms_played, 0) as ms_played_28d,
     coalesce(r.plays, 0) as plays_28d,
-    coalesce(v.artist_diversity, 0) as artist_diversity_28d,
+    coalesce(v.effective_artists, 0) as effective_artists_28d,
     coalesce(t.ms_played::double precision / nullif(t.sessions, 0), 0) as mean_session_ms,
     t.first_played_at,
-    t.last_played_at
+    t.last_played_at,
+    t.plays_30s,
+    t.heard
 from totals t
 join dated d using (user_id)
 left join recent_days r using (user_id)
@@ -117,17 +122,17 @@ left join diversity v using (user_id);
 
 -- A listener without plays has no row.
 delete from staging.analytics_user_metrics o
-where not exists (select from new_metrics n where n.user_id = o.user_id);
+where staging.has_turn(o.user_id) and not exists (select from new_metrics n where n.user_id = o.user_id);
 
 insert into staging.analytics_user_metrics as o (
     user_id, as_of, plays, sessions, active_days, unique_tracks, unique_artists, skips, current_streak_days,
-    longest_streak_days, ms_played, ms_played_28d, plays_28d, artist_diversity_28d, mean_session_ms, first_played_at,
-    last_played_at
+    longest_streak_days, ms_played, ms_played_28d, plays_28d, effective_artists_28d, mean_session_ms, first_played_at,
+    last_played_at, plays_30s, heard
 )
 select
     user_id, as_of, plays, sessions, active_days, unique_tracks, unique_artists, skips, current_streak_days,
-    longest_streak_days, ms_played, ms_played_28d, plays_28d, artist_diversity_28d, mean_session_ms, first_played_at,
-    last_played_at
+    longest_streak_days, ms_played, ms_played_28d, plays_28d, effective_artists_28d, mean_session_ms, first_played_at,
+    last_played_at, plays_30s, heard
 from new_metrics
 on conflict (user_id) do update set
     as_of = excluded.as_of,
@@ -142,8 +147,10 @@ on conflict (user_id) do update set
     ms_played = excluded.ms_played,
     ms_played_28d = excluded.ms_played_28d,
     plays_28d = excluded.plays_28d,
-    artist_diversity_28d = excluded.artist_diversity_28d,
+    effective_artists_28d = excluded.effective_artists_28d,
     mean_session_ms = excluded.mean_session_ms,
     first_played_at = excluded.first_played_at,
-    last_played_at = excluded.last_played_at
+    last_played_at = excluded.last_played_at,
+    plays_30s = excluded.plays_30s,
+    heard = excluded.heard
 where o.* is distinct from excluded.*;

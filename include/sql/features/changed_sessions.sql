@@ -3,9 +3,9 @@
 select lock_marks();
 
 create temp table marked_days on commit drop as
-select user_id, day from pending_days where step = 'session_features';
+select user_id, day from takeable_days where step = 'session_features';
 
-delete from pending_days where step = 'session_features';
+delete from takeable_days where step = 'session_features';
 
 analyze marked_days;
 

@@ -1,7 +1,7 @@
 -- Takes a step's marks and returns, per listener, the marked days and the last session that had ended by as_of.
 with latest_sessions as (
     select p.user_id, s.ended_at, s.local_date
-    from (select distinct user_id from pending_days where step = %(step)s) p
+    from (select distinct user_id from takeable_days where step = %(step)s) p
     cross join lateral (
         select ended_at, local_date
         from staging.listening_sessions
@@ -12,7 +12,7 @@ with latest_sessions as (
 ),
 
 taken as (
-    delete from pending_days p
+    delete from takeable_days p
     using latest_sessions l
     where p.step = %(step)s and p.user_id = l.user_id
     returning p.user_id, p.day

@@ -28,6 +28,7 @@ def extended(
 ) -> dict:
     """A row of the Extended Streaming History. `track` is a short id; names follow from it unless given."""
     item_type = fields.pop("item_type", "track")
+    without_uri = fields.pop("without_uri", False)
     payload = {
         "ts": ended_at.isoformat(),
         "ms_played": ms,
@@ -43,12 +44,16 @@ def extended(
         "offline_timestamp": None,
         "incognito_mode": False,
     } | fields
+    if without_uri:  # as exports of 2020
+        del payload["spotify_track_uri"]
     return {
         "source": "extended_history",
-        "event_key": _key("extended_history", ended_at, track, ms, fields.get("offline_timestamp")),
+        "event_key": _key(
+            "extended_history", ended_at, track, ms, fields.get("offline_timestamp"), *["2020"] * without_uri
+        ),
         "played_at": ended_at.replace(microsecond=0),
         "item_type": item_type,
-        "track_id": track if item_type == "track" else None,
+        "track_id": track if item_type == "track" and not without_uri else None,
         "payload": payload,
     }
 

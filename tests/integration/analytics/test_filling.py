@@ -52,9 +52,9 @@ def test_few_rows_or_a_table_that_has_rows_keep_the_indexes(connection):
     before = indexes(connection, "track_days")
     connection.execute("select staging.begin_fill('track_days', 10)")
     assert indexes(connection, "track_days") == before
-    connection.execute(
-        "insert into staging.track_days values ('ada', '2026-01-01', 't', 1, 0, 1, '2026-01-01Z', '2026-01-01Z')"
-    )
+    insert(connection, [extended(BEGIN)])
+    run_steps(connection, as_of=AS_OF)
+    assert connection.execute("select count(*) from staging.track_days").fetchone() == (1,)
     connection.execute("select staging.begin_fill('track_days', %s)", [MANY])
     assert indexes(connection, "track_days") == before
 

@@ -29,13 +29,26 @@ tracks = st.sampled_from(["a", "ab", "b", "c"])
 lengths = st.sampled_from([0, 5_000, 30_000, 200_000, 2_400_000, 30_000_000])
 rows = st.one_of(
     st.builds(extended, moments, tracks, ms=lengths, skipped=st.booleans()),
+    # Reported at once, hours or weeks late; in seconds or milliseconds; with a clock that runs ahead; without an id.
     st.builds(
-        lambda heard, late, track: extended(
-            heard + late, track, offline=True, offline_timestamp=int((heard - timedelta(seconds=200)).timestamp())
+        lambda heard, late, track, ms, unit, online, named: extended(
+            heard + late,
+            track,
+            ms=ms,
+            reason_end="logout" if late else "trackdone",
+            offline=not online,
+            offline_timestamp=int((heard - timedelta(milliseconds=ms)).timestamp() * unit),
+            without_uri=named,
         ),
         moments,
-        st.sampled_from([timedelta(minutes=2), timedelta(days=1, hours=3), timedelta(days=20)]),
+        st.sampled_from(
+            [timedelta(minutes=-17), timedelta(), timedelta(minutes=2), timedelta(hours=27), timedelta(20)]
+        ),
         tracks,
+        st.sampled_from([20_000, 200_000, 2_400_000]),
+        st.sampled_from([1, 1000]),
+        st.booleans(),
+        st.booleans(),
     ),
     st.builds(extended, moments, tracks, item_type=st.sampled_from(["episode", "video"])),
     # one recording under two names for its id, and one name for two ids
@@ -47,9 +60,13 @@ rows = st.one_of(
 )
 zone_changes = st.tuples(st.just("zone"), st.sampled_from(ZONES), st.one_of(st.none(), moments))
 quarantines = st.tuples(st.just("quarantine"), st.integers(0, 30))
-isrcs = st.tuples(st.just("isrc"), tracks)
+known_tracks = st.tuples(st.just("track"), tracks, st.sampled_from([None, 45_000, 400_000]))
+# Another source's row of a late play, where it was reported.
+echoes = st.tuples(st.just("echo"), st.integers(0, 3), st.sampled_from([api, account]), st.integers(-70, 70))
 histories = st.lists(
-    st.one_of(st.lists(rows, min_size=1, max_size=8), zone_changes, quarantines, isrcs), min_size=2, max_size=7
+    st.one_of(st.lists(rows, min_size=1, max_size=8), zone_changes, quarantines, known_tracks, echoes),
+    min_size=2,
+    max_size=7,
 )
 
 
@@ -73,12 +90,24 @@ def play_back(connection: psycopg.Connection, step) -> None:
                 """,
                 [number],
             )
-        case ("isrc", track):
+        case ("track", track, duration_ms):
             connection.execute(
-                "insert into tracks (track_id, track_name, artist_name, isrc, payload)"
-                " values (%s, 't', 'a', 'DE1', '{}') on conflict do nothing",
-                [track],
+                "insert into tracks (track_id, track_name, artist_name, isrc, duration_ms, payload)"
+                " values (%s, 't', 'a', 'DE1', %s, '{}')"
+                " on conflict (track_id) do update set duration_ms = excluded.duration_ms",
+                [track, duration_ms],
             )
+        case ("echo", number, make, seconds):
+            late = connection.execute(
+                """
+                select played_at, payload ->> 'master_metadata_track_name' from raw_listening_events
+                where played_at - ended_at > interval '1 minute' order by played_at, event_key offset %s limit 1
+                """,
+                [number],
+            ).fetchone()
+            if late is not None:
+                reported_at, name = late
+                insert(connection, [make(reported_at + timedelta(seconds=seconds), name.removeprefix("title "))])
         case list():
             insert(connection, step)
     connection.commit()

@@ -209,7 +209,7 @@ def test_implausible_offline_timestamps_are_ignored(connection, offline_timestam
     [
         ({"skipped": True}, True),
         ({"skipped": None, "reason_end": "fwdbtn"}, True),
-        ({"skipped": False, "reason_end": "endplay"}, True),
+        ({"skipped": False, "reason_end": "endplay"}, False),
         ({"skipped": None, "reason_end": "trackdone"}, False),
         ({"skipped": None, "reason_end": ""}, False),
     ],

@@ -1,4 +1,4 @@
-"""A database of invented listeners that the dashboards read in this process."""
+"""What the pipeline made of the demo's lives, read by the dashboards in this process."""
 
 from __future__ import annotations
 
@@ -9,18 +9,16 @@ import psycopg
 import pytest
 
 from include.local import postgres
-from tests.browser.published_life import published_life_database
 
 
 @pytest.fixture(scope="session")
-def life_dsn(pg_socket: Path, template_database: str) -> Iterator[str]:
-    with published_life_database(pg_socket, template_database, "life_in_process") as name:
-        yield postgres.conninfo(pg_socket, name, "listening_reader")
+def demo_dsn(pipeline_socket: Path, demo_database: str) -> str:
+    return postgres.conninfo(pipeline_socket, demo_database, "listening_reader")
 
 
 @pytest.fixture(autouse=True)
-def reader(life_dsn: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[psycopg.Connection]:
+def reader(demo_dsn: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[psycopg.Connection]:
     """The dashboards' own role, in the environment and as a connection."""
-    monkeypatch.setenv("LISTENING_READER_DSN", life_dsn)
-    with psycopg.connect(life_dsn, autocommit=True) as connection:
+    monkeypatch.setenv("LISTENING_READER_DSN", demo_dsn)
+    with psycopg.connect(demo_dsn, autocommit=True) as connection:
         yield connection

@@ -38,17 +38,17 @@ def test_export_runs_every_cell(page, tmp_path):
         "export", "html", f"dashboards/{page}.py", "-o", str(file), "--no-include-code", "--", "--listener", "bea"
     )
     assert exported.returncode == 0, exported.stdout + exported.stderr
-    assert "Data of Bea" in file.read_text()
+    assert "Data of Bea Winterbourne" in file.read_text()
 
 
 def test_report_holds_every_page_without_scripts_from_elsewhere(tmp_path):
-    files = report.write_report(tmp_path, {"listener": "ada", "period": "2025"})
+    files = report.write_report(tmp_path, {"listener": "ada", "period": "2026"})
     assert [file.stem for file in files] == list(look.PAGES)
     for file in files:
         written = file.read_text()
-        assert "Data of Ada" in written
+        assert "Data of Ada Kowalczyk" in written
         assert "src=" not in written
         assert "marimo-" not in written.split("</head>")[1]
         assert all(f'href="{page}.html"' in written for page in look.PAGES)
-    assert "2025: 1 Jan 2025 to 31 Dec 2025" in files[1].read_text()
+    assert "2026: 1 Jan 2026 to 23 Oct 2026" in files[1].read_text()
     assert "<svg" in files[1].read_text()

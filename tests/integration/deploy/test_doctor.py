@@ -8,6 +8,7 @@ import psycopg
 import pytest
 
 from include.deploy import doctor
+from include.ingestion.authorization import AUTHORIZATION_LASTS, WARN_AFTER
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
@@ -35,14 +36,20 @@ def found(findings) -> dict[str, tuple[str, str]]:
     ("age", "status"),
     [
         (timedelta(days=1), "ok"),
-        (timedelta(days=150), "ok"),
-        (timedelta(days=155), "warn"),
-        (timedelta(days=183), "fail"),
+        (WARN_AFTER - timedelta(days=1), "ok"),
+        (WARN_AFTER, "warn"),
+        (AUTHORIZATION_LASTS, "warn"),
+        (AUTHORIZATION_LASTS + timedelta(seconds=1), "fail"),
     ],
 )
 def test_an_authorization_ends_after_six_months_and_is_announced_a_month_before(owner, age, status):
     authorize(owner, NOW - age)
     assert found(doctor.check_accounts(owner, NOW))["Account ada"][0] == status
+
+
+def test_a_held_listener_is_named_with_step_and_error(owner):
+    owner.execute("insert into held_listeners (user_id, step, message) values ('ada', 'artist_stats', 'too long')")
+    assert found(doctor.check_data(owner))["artist_stats ada"] == ("fail", "held: too long")
 
 
 def test_a_listener_of_exports_needs_no_authorization(owner):

@@ -78,6 +78,8 @@ def test_every_revision_keeps_the_rows_that_the_one_before_it_had(pg_socket, old
             assert all(before.values())
             upgrade(old_engine, revision.revision)
             after = rows_of(connection)
+            # a revision may ask for work
+            assert after["public.pending_days"] >= before.pop("public.pending_days")
             assert {table: after.get(table) for table in before} == before, revision.revision
             kept |= after
     assert len(kept) > 30

@@ -58,6 +58,29 @@ def test_adds_an_account(app, port, simulator, connection):
     assert rows == [("ada", "Asia/Tokyo", "spotify_default"), ("bea", "UTC", "spotify_bea")]
 
 
+@pytest.mark.parametrize(
+    ("user_id", "connection_id"),
+    [("a!b#c+d@e|f", "spotify_a:21b:23c:2Bd:40e:7Cf"), ("o'hara $HOME", "spotify_o:27hara:20:24HOME")],
+)
+def test_an_id_with_special_characters_is_an_account(app, port, connection, monkeypatch, user_id, connection_id):
+    from airflow.models.connection import sanitize_conn_id
+
+    monkeypatch.setattr(authorizing.SpotifyClient, "me", lambda self: {"id": user_id, "display_name": None})
+    account = authorize(app, port=port, show=in_browser(), wait_seconds=20)
+    assert account.user_id == user_id
+    authorizing.store_listener(connection, ACCOUNT, "UTC")  # has spotify_default
+    assert authorizing.store_listener(connection, account, "UTC") == connection_id
+    assert sanitize_conn_id(connection_id) == connection_id
+    assert connection.execute("select user_id from listeners where user_id <> 'ada'").fetchall() == [(user_id,)]
+
+
+@pytest.mark.parametrize("me", [{}, {"id": 5}, {"id": ""}, {"id": "a\nb"}, {"id": "x" * 300}, {"account_id": ["a"]}])
+def test_an_answer_that_names_nobody_is_told(app, port, monkeypatch, me):
+    monkeypatch.setattr(authorizing.SpotifyClient, "me", lambda self: me)
+    with pytest.raises(AuthorizationFailed, match="names no usable account"):
+        authorize(app, port=port, show=in_browser(), wait_seconds=20)
+
+
 def test_an_answer_with_another_state_is_ignored(app, port):
     forged = ["/callback?code=stolen&state=guessed", "/callback?code=stolen", "/elsewhere"]
     assert authorize(app, port=port, show=in_browser(*forged), wait_seconds=20).user_id == "ada"

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
+
 import psycopg
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
 from ingestion_operators import FetchAudioFeaturesOperator, IngestRecentlyPlayedOperator
 from publish_playlists import PublishPlaylistsOperator
 
+from include.bench.dashboards import MODELS
 from include.demo.listeners import listener_named
 from include.demo.simulator import simulator_server
 from include.ingestion.metadata import CALLS_PER_DAY
+from include.sql.analytics import run_steps
+
+NOW = datetime(2026, 10, 23, 12, tzinfo=UTC)
 
 
 def ingest(account):
@@ -24,7 +31,7 @@ def fetch():
 @pytest.fixture
 def simulator(monkeypatch):
     """One of its own for each test: without anybody's playlists."""
-    with simulator_server(now="2026-10-23T12:00:00+00:00", listeners=[listener_named("ada")]) as simulator:
+    with simulator_server(now=NOW.isoformat(), listeners=[listener_named("ada")]) as simulator:
         monkeypatch.setenv("SPOTIFY_API_URL", simulator.api_url)
         monkeypatch.setenv("SPOTIFY_ACCOUNTS_URL", simulator.url)
         monkeypatch.setenv("RECCOBEATS_URL", simulator.reccobeats_url)
@@ -93,36 +100,36 @@ def test_fetching_never_fails(authorize, connection, simulator, monkeypatch):
 
 
 @pytest.fixture
-def playlist(authorize, connection: psycopg.Connection, owner_conninfo):
+def playlist(authorize, connection: psycopg.Connection, simulator, writer_conninfo):
+    """Has the pipeline make a playlist of what Spotify showed up to the simulator's now; called, of a later moment."""
     account = authorize("ada")
-    ingest(account)
     connection.execute("update listeners set publishes_playlists = true")
     connection.commit()
 
-    def put(playlist_id: str, as_of="2026-10-23"):
-        with psycopg.connect(owner_conninfo) as owner:
-            owner.execute(
-                "insert into ml.playlists values ('ada', %s, 3, %s, 'Night owl', 'For late hours', 20, 1)",
-                [playlist_id, as_of],
-            )
-            owner.execute(
-                "insert into ml.playlist_tracks select 'ada', %s, row_number() over (order by track_id), track_id,"
-                " track_name, artist_name, album_name, 'k', 1, 1, 0, 0, 0, 'because' from public.tracks limit 20",
-                [playlist_id],
-            )
+    def make(now: datetime = NOW) -> None:
+        simulator.set_clock(now)
+        ingest(account)
+        with psycopg.connect(writer_conninfo, autocommit=True) as writer:
+            run_steps(writer, as_of=now.isoformat())
+        for module, step in MODELS:
+            with psycopg.connect(writer_conninfo) as writer:
+                getattr(import_module(f"ml.{module}"), step)(writer, as_of=now)
+        connection.execute("select * from staging.publish()")
+        connection.commit()
 
-    put("first")
-    return put
+    make()
+    return make
 
 
-def test_publishing_creates_once_then_replaces_in_place(playlist, simulator):
+def test_publishing_creates_once_then_replaces_in_place(playlist, simulator, connection):
     assert publish() == {"published": 1}
     (made,) = simulator.playlists("ada")
     assert not made["public"]
-    assert len(made["items"]) == 20
+    (tracks,) = connection.execute("select tracks from ml.playlists").fetchone()
+    assert len(made["items"]) == tracks > 0
     assert publish() == {"unchanged": 1}
-    playlist("second", as_of="2026-10-24")
-    assert publish(as_of="2026-10-24 04:00:00+00:00") == {"published": 1}
+    playlist(NOW + timedelta(days=2))
+    assert publish(as_of="2026-10-25 12:00:00+00:00") == {"published": 1}
     assert [again["playlist_id"] for again in simulator.playlists("ada")] == [made["playlist_id"]]
 
 
@@ -135,7 +142,7 @@ def test_a_creation_whose_answer_is_lost_is_not_repeated(playlist, simulator, ki
 
 
 def test_only_the_newest_run_publishes(playlist):
-    playlist("second", as_of="2026-10-25")
+    playlist(NOW + timedelta(days=2))
     with pytest.raises(AirflowSkipException, match="newer run"):
         publish()
     with pytest.raises(AirflowSkipException, match="replay"):

@@ -157,7 +157,7 @@ def test_a_bad_file_is_set_aside_while_the_others_load(exports, connection, monk
         "half.zip": ("partial", "ends in the middle"),
         "truncated.zip": ("rejected", "no readable zip"),
         "damaged.zip": ("rejected", "cannot be unpacked"),
-        "endsong_9.json": ("rejected", "no JSON array"),
+        "endsong_9.json": ("rejected", "is UTF-16-LE, but not to its end"),
         "StreamingHistory0.json": ("rejected", "no JSON array"),
         "empty.json": ("ignored", "no streaming history"),
         "odd.json": ("loaded", None),
@@ -309,3 +309,90 @@ def test_fuzzed_files_load_or_have_a_reason(exports, connection, members, in_zip
     ).fetchone()
     connection.rollback()
     assert accounted == (0,)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-8-sig"])
+def test_a_file_saved_by_another_program_is_loaded(exports, connection, encoding):
+    rows = [play(n, master_metadata_track_name="Tränen 漢") for n in range(3)]
+    (exports / "ada" / "Streaming_History_Audio_2024_1.json").write_bytes(json.dumps(rows).encode(encoding))
+    assert run(exports)["rows_loaded"] == 3
+    assert {row[0] for row in files(connection).values()} == {"loaded"}
+    names = connection.execute("select distinct payload ->> 'master_metadata_track_name' from raw_listening_events")
+    assert names.fetchall() == [("Tränen 漢",)]
+
+
+def test_what_a_mac_or_windows_leaves_in_a_zip_is_passed_over(exports, connection):
+    twin = b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        "
+    history = json.dumps([play(1)])
+    zipped(
+        exports / "ada" / "my_spotify_data.ZIP",
+        **{
+            "Spotify/Streaming_History_Audio_2024_1.json": history,
+            "__MACOSX/Spotify/._Streaming_History_Audio_2024_1.json": twin,
+            "__MACOSX/._Spotify": twin,
+            "Spotify/._Streaming_History_Audio_2024_2.json": twin,
+            "Spotify/.DS_Store": b"\x00\x00\x00\x01Bud1",
+            "Spotify\\nested\\Streaming_History_Audio_2024_2.JSON": json.dumps([play(2)]),
+            "Spotify\\nested\\._Streaming_History_Audio_2024_2.JSON": twin,
+            "Spotify/desktop.ini": b"[x]",
+            "Spotify/Streaming_History_Audio_2024_1 (1).json": history,
+        },
+    )
+    done = run(exports)
+    assert (done["rows_loaded"], done["rows_already_known"]) == (2, 1)
+    assert files(connection) == {"my_spotify_data.ZIP": ("loaded", None, 2, {})}
+
+
+@pytest.mark.parametrize("folder", ["a!b#c+d@e|f", "a%21b%23c%2Bd%40e%7Cf"])
+def test_the_folder_of_an_id_with_special_characters_is_found(exports, connection, add_listener, folder):
+    add_listener("a!b#c+d@e|f")
+    (exports / folder).mkdir()
+    (exports / folder / "Streaming_History_Audio_2024_1.json").write_text(json.dumps([play(1)]))
+    assert run(exports)["rows_loaded"] == 1
+    assert connection.execute("select user_id from raw_listening_events").fetchall() == [("a!b#c+d@e|f",)]
+
+
+def test_a_number_that_no_double_holds_costs_no_file(exports, connection):
+    huge = json.dumps(play(1, offline=True)).replace("1000", '1000, "offline_timestamp": 1' + "0" * 400)
+    (exports / "ada" / "Streaming_History_Audio_2024_1.json").write_text(f"[{huge}, {json.dumps(play(2))}]")
+    assert run(exports)["rows_loaded"] == 2
+
+
+def test_one_listeners_files_do_not_stop_anothers(exports, connection, owner_conninfo, add_listener, monkeypatch):
+    import psycopg
+
+    from include.ingestion import import_history
+
+    for user_id in ("bea", "cem"):
+        add_listener(user_id)
+        (exports / user_id).mkdir()
+    for user_id in ("ada", "bea", "cem"):
+        (exports / user_id / "Streaming_History_Audio_2024_1.json").write_text(json.dumps([play(1)]))
+    with psycopg.connect(owner_conninfo, autocommit=True) as owner:
+        owner.execute(
+            "create function poison() returns trigger language plpgsql as $$ begin"
+            " if new.user_id = 'ada' then raise numeric_value_out_of_range; end if; return new; end $$"
+        )
+        owner.execute("create trigger poison before insert on pending_days for each row execute function poison()")
+        load = import_history._Import.load
+
+        def fail(self, content):
+            if self.file.user_id == "bea":
+                raise TypeError("a fault of ours")
+            return load(self, content)
+
+        monkeypatch.setattr(import_history._Import, "load", fail)
+        done = run(exports)
+        assert (done["files_rejected"], done["files_loaded"]) == (2, 1)
+        assert connection.execute("select user_id from raw_listening_events").fetchall() == [("cem",)]
+        connection.rollback()
+        owner.execute("drop trigger poison on pending_days")
+    monkeypatch.setattr(import_history._Import, "load", load)
+    assert run(exports)["files_loaded"] == 2  # tried again
+
+
+def test_a_row_whose_key_no_index_holds_costs_only_itself(exports, connection):
+    rows = [play(1), play(2, spotify_track_uri="spotify:track:" + "x" * 5000), play(3, reason_end="x" * 5000)]
+    (exports / "ada" / "Streaming_History_Audio_2024_1.json").write_text(json.dumps(rows))
+    done = run(exports)
+    assert (done["rows_loaded"], done["rows_skipped"]) == (2, 1)

@@ -242,5 +242,8 @@ def test_without_the_watch_every_loss_is_in_a_gap_that_an_export_closes(year, tm
             " where source = 'extended_history'"
         )
     }
-    row_of = {row.play: (row.ts_s, row.row["spotify_track_uri"]) for row in rows if row.play is not None}
-    assert [key for key in lost if row_of[truth[key]] not in imported] == []
+    # What the app has not reported yet, and rows that do not say what was played, no export of today can bring back.
+    row_of = {row.play: (row.ts_s, row.row["spotify_track_uri"]) for row in rows if row.quirk != "nameless"}
+    in_the_export = [key for key in lost if truth[key] in row_of]
+    assert len(in_the_export) > 0.95 * len(lost)
+    assert [key for key in in_the_export if row_of[truth[key]] not in imported] == []

@@ -74,7 +74,7 @@ def fill(connection: psycopg.Connection) -> None:
     )
     connection.execute(
         "insert into ingested_files (sha256, user_id, file_name, status, size_bytes, rows_read, rows_loaded,"
-        " rows_already_known, skipped_rows, run_id) values ('f', 'ada', 'my.zip', 'loaded', 1, 10, 7, 1, '{\"no_row\": 2}', 'r')"
+        " rows_already_known, skipped_rows, run_id) values ('f', 'ada', 'my.zip', 'loaded', 1, 10, 7, 1, '{\"nothing_played\": 2}', 'r')"
     )
     connection.execute(
         "insert into ingestion_gaps (user_id, gap_start, gap_end, run_id, closed_at) values ('ada', %s, %s, 'r', %s)",
@@ -83,11 +83,11 @@ def fill(connection: psycopg.Connection) -> None:
     connection.commit()
 
 
-def build(connection: psycopg.Connection) -> None:
+def build(connection: psycopg.Connection, as_of: datetime = AS_OF) -> None:
     """The steps between the raw scan and publishing."""
-    run_steps(connection, as_of=AS_OF.isoformat())
+    run_steps(connection, as_of=as_of.isoformat())
     for module, step in MODELS:
-        getattr(import_module(f"ml.{module}"), step)(connection, as_of=AS_OF)
+        getattr(import_module(f"ml.{module}"), step)(connection, as_of=as_of)
     connection.commit()
 
 

@@ -66,14 +66,19 @@ def totals(noun: str, key: str) -> dict[tuple[str, str, str], list[Spoil]]:
             Spoil(
                 f"update staging.{noun}_days set ms_played = ms_played + 1 where {ONE_DAY} and {one_that_day}", "FAIL"
             ),
+            Spoil(f"update staging.{noun}_days set heard = heard + 1 where {ONE_DAY} and {one_that_day}", "FAIL"),
+            Spoil(f"update staging.{noun}_days set plays_30s = 0 where {ONE_DAY} and {one_that_day}", "FAIL"),
         ],
         ("analytics", table, f"{noun}_totals_unlike_days"): [
             Spoil(f"update staging.{noun}_totals set plays = plays + 1 where {one}", "FAIL"),
             Spoil(f"delete from staging.{noun}_totals where {one}", "FAIL"),
             Spoil(f"update staging.{noun}_totals set first_local_date = first_local_date - 1 where {one}", "FAIL"),
+            Spoil(f"update staging.{noun}_totals set plays_30s = plays_30s - 1 where {one}", "FAIL"),
         ],
         ("analytics", table, f"impossible_{noun}_totals"): [
             Spoil(f"update staging.{noun}_totals set skips = plays + 1 where {one}", "FAIL"),
+            Spoil(f"update staging.{noun}_totals set heard = plays - skips + 1 where {one}", "FAIL"),
+            Spoil(f"update staging.{noun}_totals set plays_30s = plays + 1 where {one}", "FAIL"),
             Spoil(
                 f"update staging.{noun}_totals set last_played_at = first_played_at - interval '1 s' where {one}",
                 "FAIL",
@@ -134,8 +139,6 @@ SPOILS: dict[tuple[str, str, str], list[Spoil]] = {
             new_rows(100, track_id=f"'{'s' * 22}'", played_at=f"timestamptz '{LAST_DAY} 12:00:00Z'"), "WARN", 99 / 824
         )
     ],
-    ("raw", "raw_listening_events", "unknown_sources"): [Spoil(new_rows(source="'lastfm'"), "FAIL")],
-    ("raw", "raw_listening_events", "unknown_item_types"): [Spoil(new_rows(2, item_type="'ad'"), "WARN", 2)],
     ("raw", "raw_listening_events", "malformed_track_ids"): [
         Spoil(new_rows(track_id="'spotify:track:1'"), "WARN"),
         Spoil(new_rows(track_id="'0123456789abcdefghijk'"), "WARN"),
@@ -147,10 +150,10 @@ SPOILS: dict[tuple[str, str, str], list[Spoil]] = {
     ("raw", "raw_listening_events", "rows_of_nobody"): [Spoil(new_rows(2, user_id="'nobody'"), "WARN", 2)],
     ("raw", "listeners", "ending_authorizations"): [
         Spoil("update listeners set authorized_at = '2025-10-01T04:00:00Z' where user_id = 'ada'", "WARN"),
-        Spoil("update listeners set authorized_at = '2025-09-01T04:00:01Z'", "WARN", 2),
+        Spoil("update listeners set authorized_at = '2025-08-31T04:00:01Z'", "WARN", 2),
     ],
     ("raw", "listeners", "ended_authorizations"): [
-        Spoil("update listeners set authorized_at = '2025-09-01T04:00:00Z' where user_id = 'ada'", "WARN")
+        Spoil("update listeners set authorized_at = '2025-08-31T04:00:00Z' where user_id = 'ada'", "WARN")
     ],
     ("raw", "ingestion_state", "failing_accounts"): [
         Spoil("update ingestion_state set status = 'not_authorized', message = 'dead'", "WARN")
@@ -164,7 +167,7 @@ SPOILS: dict[tuple[str, str, str], list[Spoil]] = {
     ],
     ("raw", "ingested_files", "unaccounted_file_rows"): [
         Spoil("update ingested_files set rows_loaded = 4", "FAIL", 3),
-        Spoil("update ingested_files set status = 'partial', skipped_rows = '{\"no_row\": 3}'", "FAIL"),
+        Spoil("update ingested_files set status = 'partial', skipped_rows = '{\"nothing_played\": 3}'", "FAIL"),
     ],
     ("raw", "ingested_files", "rejected_files"): [Spoil("update ingested_files set status = 'rejected'", "WARN")],
     # analytics ----------------------------------------------------------------------------------------------------
@@ -220,9 +223,6 @@ SPOILS: dict[tuple[str, str, str], list[Spoil]] = {
             None,
         )
     ],
-    ("analytics", "excluded_events", "unknown_reasons"): [
-        Spoil("update staging.excluded_events set reason = 'because' where reason = 'podcast_episode'", "FAIL")
-    ],
     ("analytics", "excluded_events", "kept_plays_missing"): [
         Spoil(
             "update staging.excluded_events set kept_event_id = md5('x')::uuid where event_key in"
@@ -255,6 +255,7 @@ SPOILS: dict[tuple[str, str, str], list[Spoil]] = {
     ("analytics", "listening_sessions", "sessions_unlike_their_plays"): [
         Spoil(f"update staging.listening_sessions set plays = plays + 1 where {ONE_SESSION}", "FAIL"),
         Spoil(f"update staging.listening_sessions set ms_played = ms_played - 1 where {ONE_SESSION}", "FAIL"),
+        Spoil(f"update staging.listening_sessions set plays_30s = plays_30s - 1 where {ONE_SESSION}", "FAIL"),
     ],
     ("analytics", "listening_sessions", "impossible_sessions"): [
         Spoil(f"update staging.listening_sessions set skips = plays + 1 where {ONE_SESSION}", "FAIL"),
@@ -285,10 +286,15 @@ SPOILS: dict[tuple[str, str, str], list[Spoil]] = {
     ("analytics", "daily_trends", "trends_unlike_plays"): [
         Spoil(f"delete from staging.daily_trends where {ONE_DAY}", "FAIL"),
         Spoil(f"update staging.daily_trends set sessions = sessions + 1 where {ONE_DAY}", "FAIL"),
+        Spoil(f"update staging.daily_trends set skips = skips + 1, heard = heard - 1 where {ONE_DAY}", "FAIL"),
     ],
     ("analytics", "daily_trends", "impossible_trends"): [
         Spoil(f"update staging.daily_trends set new_tracks = unique_tracks + 1 where {ONE_DAY}", "FAIL"),
-        Spoil(f"update staging.daily_trends set artist_diversity = 1.1 where {ONE_DAY}", "FAIL"),
+        Spoil(f"update staging.daily_trends set effective_artists = unique_artists + 0.1 where {ONE_DAY}", "FAIL"),
+    ],
+    ("analytics", "daily_trends", "wrong_effective_artists"): [
+        # Simpson's index of the same plays
+        Spoil(f"update staging.daily_trends set effective_artists = 1 - 1 / effective_artists where {ONE_DAY}", "FAIL")
     ],
     ("analytics", "daily_trends", "broken_streaks"): [
         Spoil(
@@ -308,6 +314,7 @@ SPOILS: dict[tuple[str, str, str], list[Spoil]] = {
     ],
     ("analytics", "analytics_user_metrics", "metrics_unlike_days"): [
         Spoil("update staging.analytics_user_metrics set plays = plays + 1 where user_id = 'ada'", "FAIL"),
+        Spoil("update staging.analytics_user_metrics set plays_30s = plays_30s - 1 where user_id = 'ada'", "FAIL"),
         Spoil("delete from staging.analytics_user_metrics where user_id = 'ada'", "FAIL"),
     ],
     ("analytics", "analytics_user_metrics", "metrics_unlike_tracks"): [
@@ -317,10 +324,13 @@ SPOILS: dict[tuple[str, str, str], list[Spoil]] = {
     ],
     ("analytics", "analytics_user_metrics", "impossible_metrics"): [
         Spoil("update staging.analytics_user_metrics set plays_28d = plays + 1 where user_id = 'ada'", "FAIL"),
-        Spoil("update staging.analytics_user_metrics set artist_diversity_28d = -0.1", "FAIL", 2),
+        Spoil("update staging.analytics_user_metrics set effective_artists_28d = -0.1", "FAIL", 2),
     ],
     ("analytics", "analytics_user_metrics", "stale_metrics_days"): [
         Spoil("update staging.analytics_user_metrics set as_of = '2026-02-24' where user_id = 'dora'", "WARN", 5)
+    ],
+    ("ml", "held_listeners", "held_listeners"): [
+        Spoil("insert into held_listeners (user_id, step, message) values ('ada', 'playlists', 'x')", "WARN")
     ],
     ("analytics", "pending_days", "unfinished_days"): [
         Spoil(f"insert into pending_days values ('sessions', 'ada', '{LAST_DAY}')", "WARN")

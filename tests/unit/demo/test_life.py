@@ -22,8 +22,8 @@ from include.demo.listeners import DEMO_LISTENERS, build_life, invent_listener, 
 UNTIL = datetime(2026, 10, 23, 12, tzinfo=UTC)
 # Change these only with the catalogue or the way lives are told, never because a Python or a machine differs.
 GOLDEN_DRAWS = [11, 304, 458, 43, 169, 211]
-GOLDEN_ID = "oUhLKADxgeD0NvCjU3lEEw"
-GOLDEN_LIFE = (2398, "d871ca6a82cad0af")
+GOLDEN_ID = "N9mcnTqUkyJ7J2VUNkodjb"
+GOLDEN_LIFE = (3143, "22f23827f707fbcd")
 
 
 @pytest.fixture(scope="module")

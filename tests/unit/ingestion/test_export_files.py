@@ -14,6 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from include.ingestion import json_rows
+from include.ingestion.export_files import is_leftover
 from include.ingestion.json_rows import BadElement, BrokenFile, read_rows
 from include.ingestion.streaming_history import ACCOUNT, EXTENDED, Block, RowReader
 
@@ -181,3 +182,52 @@ def test_deep_nesting_and_endless_elements_have_a_reason(monkeypatch):
     assert read_all(b"[" + deep + b',{"ts":1}]') == ["nested_too_deep", {"ts": 1}]
     with pytest.raises(BrokenFile, match="longer than"):
         read_all(b'["' + b"x" * (5 << 20))
+
+
+@given(st.lists(rows, max_size=5), st.sampled_from(["utf-8", "utf-16", "utf-32"]), st.sampled_from(["", "-le", "-be"]))
+@example([{"trackName": "漢😀\ud800"}], "utf-16", "-le")
+def test_every_encoding_of_json_is_read(values, encoding, order):
+    text = json.dumps(values, ensure_ascii=False)
+    marked = ("\ufeff" if order == "" else "") + text
+    data = marked.encode(encoding + (order or "-le") if encoding != "utf-8" else encoding, "surrogatepass")
+    assert read_all(data) == read_all(text.encode("utf-8", "surrogatepass"))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+def test_a_file_that_ends_within_a_character_says_what_it_is(encoding):
+    data = json.dumps([{"ts": "2024"}] * 9).encode(encoding)
+    with pytest.raises(BrokenFile, match=f"is {encoding.upper()}, but not to its end"):
+        read_all(data[:-1])
+
+
+def test_memory_stays_bounded_whatever_the_encoding(monkeypatch):
+    monkeypatch.setattr(json_rows, "BLOCK_BYTES", 1 << 12)
+    asked = []
+
+    class Endless:
+        def read(self, size):
+            asked.append(size)
+            return ("[" if len(asked) == 1 else '{"ts":1},').encode("utf-16-le")[:size] or b""
+
+    for _, _ in zip(range(50), read_rows(Endless()), strict=False):
+        pass
+    assert max(asked) <= 1 << 12
+
+
+@pytest.mark.parametrize(
+    ("name", "is_one"),
+    [
+        ("__MACOSX/Spotify/._Streaming_History_Audio_2024_1.json", True),
+        ("Spotify/__MACOSX/._a.json", True),
+        ("._Streaming_History_Audio_2024_1.json", True),
+        ("Spotify\\._a.json", True),
+        (".DS_Store", True),
+        ("Spotify/Thumbs.db", True),
+        ("Spotify\\desktop.ini", True),
+        ("Spotify/Streaming_History_Audio_2024_1.json", False),
+        ("Spotify\\Streaming_History_Audio_2024_1 (1).JSON", False),
+        ("my.folder/.hidden/Streaming_History_Audio.json", False),
+    ],
+)
+def test_what_systems_leave_beside_files_is_known(name, is_one):
+    assert is_leftover(name) is is_one

@@ -1,0 +1,8 @@
+"""How long Spotify keeps an authorization; refreshing its token does not extend it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+AUTHORIZATION_LASTS = timedelta(days=182)  # six months
+WARN_AFTER = timedelta(days=150)  # from the fifth month on

@@ -1,0 +1,113 @@
+"""One listener's data never stop a step for the others.
+
+A step works for all listeners at once. When the database refuses something of it, the step is rolled back and done
+again listener by listener, each in a transaction of its own; at whose data it fails again, that listener is held
+(table held_listeners): the marks stay, later steps leave the listener alone, nothing of theirs is published. Each run
+tries a held listener again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import psycopg
+
+# What data can cause. A lost connection, a lock, a timeout, a full disk, or a statement that is wrong cannot.
+ERRORS_OF_CONTENT = (
+    psycopg.DataError,
+    psycopg.IntegrityError,
+    psycopg.errors.ProgramLimitExceeded,
+    psycopg.errors.StatementTooComplex,
+    psycopg.errors.RaiseException,
+)
+ERRORS_OF_NOBODY = (psycopg.Error, MemoryError)  # but for those above
+
+log = logging.getLogger(__name__)
+
+
+def run_for_everyone(connection: psycopg.Connection, step: str, run: Callable[[], None]) -> None:
+    """Do a step in one transaction or, when it fails at somebody's data, in one for each listener.
+
+    :param connection: with no transaction open.
+    :param step: its name in pending_days.
+    :param run: executes the step's statements; they take marks from takeable_days.
+    """
+    with connection.transaction():
+        held = connection.execute("select from held_listeners where step = %s limit 1", [step]).fetchone()
+    if held is None:
+        try:
+            with connection.transaction():
+                run()
+            return
+        except ERRORS_OF_CONTENT as error:
+            log.warning("%s: %s. Now listener by listener.", step, _first_line(error))
+    with connection.transaction():
+        listeners = connection.execute(
+            "select user_id from takeable_days where step = %(step)s"
+            " union select user_id from held_listeners where step = %(step)s"
+            # the one step that also works for listeners without marks
+            " union select user_id from staging.analytics_user_metrics where %(step)s = 'user_metrics'"
+            " order by user_id",
+            {"step": step},
+        ).fetchall()
+    for (user_id,) in listeners:
+        try:
+            with connection.transaction():
+                connection.execute("select set_config('listening.listener', %s, true)", [user_id])
+                run()
+                _release(connection, step, user_id)
+        except ERRORS_OF_CONTENT as error:
+            with connection.transaction():
+                _hold(connection, step, user_id, error)
+
+
+@contextmanager
+def holding(connection: psycopg.Connection, step: str, user_id: str) -> Iterator[list[BaseException]]:
+    """One listener's part of a step that goes through its listeners in one transaction.
+
+    What the body does is undone when it fails at the listener's data, whatever the error; then the listener is held and
+    the error is in the list that the body was given. The caller marks again what it has taken.
+    """
+    failed: list[BaseException] = []
+    try:
+        with connection.transaction():
+            yield failed
+            _release(connection, step, user_id)
+    except ERRORS_OF_CONTENT as error:
+        failed.append(error)
+    except ERRORS_OF_NOBODY:
+        raise
+    except Exception as error:
+        log.warning("%s, %s", step, user_id, exc_info=True)
+        failed.append(error)
+    if failed:
+        _hold(connection, step, user_id, failed[0])
+
+
+def held_listeners(connection: psycopg.Connection) -> list[tuple[str, str, str]]:
+    """Listener, step and error of everyone who is held."""
+    return connection.execute("select user_id, step, message from held_listeners order by 1, 2").fetchall()
+
+
+def _hold(connection: psycopg.Connection, step: str, user_id: str, error: BaseException) -> None:
+    message = _first_line(error)
+    log.error("%s: %s is held: %s", step, user_id, message)
+    connection.execute(
+        "insert into held_listeners as h (user_id, step, message) values (%s, %s, %s)"
+        " on conflict (user_id, step) do update set message = excluded.message, tried_at = now()",
+        [user_id, step, message],
+    )
+
+
+def _release(connection: psycopg.Connection, step: str, user_id: str) -> None:
+    released = connection.execute(
+        "delete from held_listeners where user_id = %s and step = %s", [user_id, step]
+    ).rowcount
+    if released:
+        log.info("%s: %s is held no longer", step, user_id)
+
+
+def _first_line(error: BaseException) -> str:
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:300]}"
