@@ -25,7 +25,7 @@ select
         from staging.track_totals t
         where t.user_id = s.user_id and t.first_played_at between s.started_at and s.ended_at
     )::double precision / s.plays as discovery_rate,
-    round(p.skips / nullif(p.measured, 0), 9) as skip_rate,
+    round(p.skips / nullif(p.outcomes_known, 0), 9) as skip_rate,
     round(p.shuffled / nullif(p.shuffle_known, 0), 9) as shuffle_rate,
     p.album_runs::double precision / s.plays as album_run_rate,
     round(h.start_hour, 6) as start_hour,
@@ -54,7 +54,6 @@ from (
                 e.artist_name,
                 e.skipped,
                 e.ms_played,
-                e.ms_played_is_estimated,
                 e.shuffle,
                 e.album_name = lag(e.album_name) over session and e.artist_name = lag(e.artist_name) over session
                 and e.track_id <> lag(e.track_id) over session as is_album_run
@@ -69,8 +68,8 @@ from (
                 artist_name,
                 count(*) as plays,
                 count(*) filter (where ms_played >= 30000) as plays_30s,
-                count(*) filter (where not ms_played_is_estimated) as measured,
-                count(*) filter (where skipped and not ms_played_is_estimated) as skips,
+                count(skipped) as outcomes_known,
+                count(*) filter (where skipped) as skips,
                 count(shuffle) as shuffle_known,
                 count(*) filter (where shuffle) as shuffled,
                 count(*) filter (where is_album_run) as album_runs
@@ -84,7 +83,7 @@ from (
                 array_agg(artist_name order by artist_name) as artists,
                 array_agg(plays_30s::integer order by artist_name) as artist_plays,
                 sum(plays * round(ln(plays) * 1e12)::bigint) as n_ln_n,
-                sum(measured) as measured,
+                sum(outcomes_known) as outcomes_known,
                 sum(skips) as skips,
                 sum(shuffle_known) as shuffle_known,
                 sum(shuffled) as shuffled,

@@ -363,7 +363,11 @@ SPOILS: dict[tuple[str, str, str], list[Spoil]] = {
         Spoil("update staging.clustering_models set is_current = false where user_id = 'ada'", "FAIL")
     ],
     ("ml", "clustering_models", "malformed_models"): [
-        Spoil("update staging.clustering_models set k = k + 1 where user_id = 'ada'", "FAIL")
+        Spoil("update staging.clustering_models set k = k + 1 where user_id = 'ada'", "FAIL"),
+        Spoil("update staging.clustering_models set weights = weights[2:] where user_id = 'ada'", "FAIL"),
+        Spoil(
+            "update staging.clustering_models set artist_vectors = artist_vectors || 0.0 where user_id = 'ada'", "FAIL"
+        ),
     ],
     ("ml", "clustering_models", "weakest_silhouette"): [
         Spoil("update staging.clustering_models set silhouette = 0.01 where user_id = 'ada'", "WARN", 0.01)
