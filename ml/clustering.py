@@ -59,7 +59,7 @@ PRIOR_PLAYS = 200.0
 MIN_ARTIST_PLAYS = 5
 SHUFFLES = 3
 # Fewer bits a play speak for nothing.
-MIN_LIFT = 0.01
+MIN_LIFT = 0.03
 MIN_STABILITY = 0.5
 MIN_CLUSTER_SHARE = 0.03
 # Candidates that tell less than this share of the best are not looked at for how surely they come back.

@@ -43,6 +43,10 @@ RESAMPLES = 5
 HOUR = [FEATURES.index(name) for name in ("start_hour_sin", "start_hour_cos")]
 
 
+# Rows of X and of plays → labels: what a method learnt from older sessions makes of any.
+Groups = Callable[[np.ndarray, sparse.csr_matrix], np.ndarray]
+
+
 @dataclass
 class Listener:
     """A listener's sessions, the oldest first.
@@ -63,6 +67,11 @@ class Listener:
     def heard_in(self, plays: sparse.csr_matrix) -> Heard:
         """Rows of a matrix of the listener's artists, as the estimator takes them."""
         return Heard([self.artists[column] for column in plays.indices], plays.data, np.diff(plays.indptr))
+
+    def personas_of(self, older: np.ndarray) -> tuple[Groups, int]:
+        """What a model of some of the sessions makes of any, and its number of personas."""
+        model = SessionClusterer().fit(self.X[older], self.heard_in(self.plays[older]))
+        return lambda X, plays: model.predict(X, self.heard_in(plays)), model.n_clusters_
 
 
 def read_listener(connection: psycopg.Connection, user_id: str) -> Listener:
@@ -85,10 +94,6 @@ def read_listener(connection: psycopg.Connection, user_id: str) -> Listener:
         half.eliminate_zeros()
     minutes = np.expm1(sessions.features[:, FEATURES.index("minutes")])
     return Listener(sessions.features, sessions.heard, plays, first, second, artists, minutes / minutes.sum())
-
-
-# Rows of X and of plays → labels: what a method learnt from older sessions makes of any.
-Groups = Callable[[np.ndarray, sparse.csr_matrix], np.ndarray]
 
 
 def lift_of(listener: Listener, learn: Callable[[np.ndarray], tuple[Groups, int]], *, thin: bool = False) -> float:
@@ -118,15 +123,25 @@ def lift_of(listener: Listener, learn: Callable[[np.ndarray], tuple[Groups, int]
     return float(np.mean(lifts))
 
 
+def lift_of_kinds(listener: Listener, kinds: np.ndarray) -> float:
+    """The same for kinds of session that are known, of later ones too: what there is to tell.
+
+    :param kinds: (sessions,) from 0.
+    """
+    sessions, k = len(kinds), int(kinds.max()) + 1
+    lifts = []
+    for begin, end in TRIALS:
+        older, newer = slice(round(begin * sessions)), slice(round(begin * sessions), round(end * sessions))
+        for asked in (listener.first[newer], listener.second[newer]):
+            lifts.append(held_out_lift(listener.plays[older], kinds[older], asked, kinds[newer], k))
+    return float(np.mean(lifts))
+
+
 def judge(listener: Listener) -> dict[str, Any]:
     """The measures of one listener, by the table above."""
     fitted = SessionClusterer().fit(listener.X, listener.heard)
     k, mix = fitted.n_clusters_, MIXES[fitted.mix_]
     labels = fitted.predict(listener.X, listener.heard)
-
-    def ours(older: np.ndarray) -> tuple[Groups, int]:
-        model = SessionClusterer().fit(listener.X[older], listener.heard_in(listener.plays[older]))
-        return lambda X, plays: model.predict(X, listener.heard_in(plays)), model.n_clusters_
 
     def by_columns(columns: list[int]) -> Callable[[np.ndarray], tuple[Groups, int]]:
         def learn(older: np.ndarray) -> tuple[Groups, int]:
@@ -158,8 +173,8 @@ def judge(listener: Listener) -> dict[str, Any]:
         "sessions": len(listener.X),
         "personas": k,
         "mix": fitted.mix_,
-        "lift": lift_of(listener, ours),
-        "lift_thinned": lift_of(listener, ours, thin=True),
+        "lift": lift_of(listener, listener.personas_of),
+        "lift_thinned": lift_of(listener, listener.personas_of, thin=True),
         "lift_hour": lift_of(listener, by_columns(HOUR)),
         "lift_behaviour": lift_of(listener, by_columns(list(range(len(BEHAVIOUR))))),
         "hour_ari": float(adjusted_rand_score(hour, labels)) if k > 1 else 0.0,

@@ -21,25 +21,29 @@ AGGREGATES = {
         select user_id, session_id, count(*), count(distinct track_id), count(distinct artist_name),
             count(distinct (artist_name, album_name)), count(*) filter (where skipped), sum(ms_played),
             extract(epoch from max(played_at) - min(started_at)) * 1000, min(started_at), max(played_at),
-            min(local_started_at), min(local_date)
+            min(local_started_at), min(local_date), count(*) filter (where ms_played >= 30000),
+            count(*) filter (where not skipped)
         from staging.listening_events where user_id = %(user_id)s group by user_id, session_id
         on conflict (user_id, session_id) do nothing""",
     "artist_days": """
         insert into staging.artist_days
         select user_id, local_date, artist_name, count(*), count(*) filter (where skipped), sum(ms_played),
         min(played_at),
-            max(played_at)
+            max(played_at), count(*) filter (where ms_played >= 30000),
+            count(*) filter (where not skipped)
         from staging.listening_events where user_id = %(user_id)s group by 1, 2, 3""",
     "track_days": """
         insert into staging.track_days
         select user_id, local_date, track_id, count(*), count(*) filter (where skipped), sum(ms_played), min(played_at),
-            max(played_at)
+            max(played_at), count(*) filter (where ms_played >= 30000),
+            count(*) filter (where not skipped)
         from staging.listening_events where user_id = %(user_id)s group by 1, 2, 3""",
     "track_totals": """
         insert into staging.track_totals
         select user_id, track_id, min(track_name), min(artist_name), min(album_name), count(*),
             count(*) filter (where skipped), count(distinct local_date), sum(ms_played), min(played_at), max(played_at),
-            min(local_date), max(local_date)
+            min(local_date), max(local_date), count(*) filter (where ms_played >= 30000),
+            count(*) filter (where not skipped)
         from staging.listening_events where user_id = %(user_id)s group by 1, 2""",
 }
 READERS = ("session_features", "user_features", "artist_cooccurrence", "playlists")
