@@ -137,7 +137,7 @@ format: $(INSTALLED)  ## Rewrite the code as `make lint` wants it
 	@$(PYTHON) -m ruff format .
 
 .PHONY: bench
-bench: $(INSTALLED)  ## Measure; prints a table and writes .local/bench.json (ARGS=<benchmark names>)
+bench: $(INSTALLED)  ## Measure; prints a table, writes .local/bench.json and .log (ARGS=<benchmark names>)
 	@$(PYTHON) -m include.bench $(ARGS)
 
 .PHONY: evaluate

@@ -96,8 +96,7 @@ def _(buckets, granularity, view):
                     label=f"Effective number of artists of each {granularity.value}",
                     columns=3,
                 ),
-                note=f"Effective number of artists of each {granularity.value}: if all had been played equally often, "
-                "so many would be as diverse (1 / Σ share of plays²)",
+                note=f"Effective number of artists in the plays of each {granularity.value}: 1 / Σ share²",
             ),
             look.card(
                 "Skips",

@@ -296,6 +296,10 @@ def made(socket_dir: Path, folder: Path, name: str) -> str:
             create_migrated(socket_dir, unfinished)
             BUILDERS[name](socket_dir, unfinished, folder)
             with psycopg.connect(postgres.conninfo(socket_dir), autocommit=True) as connection:
+                # A database that somebody is still connected to can be neither copied nor renamed.
+                connection.execute(
+                    "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [unfinished]
+                )
                 if name == "demo":
                     connection.execute("create database demo_template template demo_unfinished owner listening_owner")
                 connection.execute(f"alter database {unfinished} rename to {name}")

@@ -173,7 +173,7 @@ def _row(life: Life, play: Play, ts: int, dice: int, generation: Generation) -> 
     item = play.item
     old = generation != "extended"
     user_id = life.listener.user_id
-    ip_addr = f"203.0.113.{hashed('ip', user_id, play.session) % 254 + 1}"
+    ip_addr = f"203.0.113.{(life.seed + play.session) % 254 + 1}"
     row: dict[str, Any] = {"ts": _ts(ts)}
     if old:
         row["username"] = user_id

@@ -24,7 +24,7 @@ from include.ingestion.errors import (
     SpotifyUnavailable,
     TokenDead,
 )
-from include.ingestion.json_values import decode_answer, storable_text
+from include.ingestion.json_values import decode_answer
 
 if TYPE_CHECKING:
     import requests
@@ -225,7 +225,7 @@ def _error_body(response: requests.Response) -> tuple[str | None, str | None]:
     """Reason and message of Spotify's error body, whichever of its forms it has."""
     body = decode_answer(response.content)
     if body is None:
-        return None, storable_text(response.text[:200]) or None
+        return None, response.text[:200] or None
     error = body.get("error") if isinstance(body, dict) else None
     if isinstance(error, dict):
         reason = error.get("reason")

@@ -66,8 +66,8 @@ analyze ranges;
 
 select staging.close_ranges();
 
--- Late rows that overlap more plays where they should have been heard than they meet end to start: their clock was wrong,
--- they are placed where they were reported.
+-- Late rows that overlap more plays where they should have been heard than they meet end to start, give or take 5 s: their
+-- clock was wrong, they are placed where they were reported.
 create temp table misplaced on commit drop as
 with
 late as (
@@ -116,10 +116,10 @@ cross join lateral (
 group by l.user_id, l.event_key
 having
     count(*) filter (
-        where least(n.ended_at, l.ended_at) - greatest(s.started_at, l.started_at) > interval '2 seconds'
+        where least(n.ended_at, l.ended_at) - greatest(s.started_at, l.started_at) > interval '5 seconds'
     ) > count(*) filter (
-        where n.ended_at - l.started_at between interval '-2 seconds' and interval '2 seconds'
-            or s.started_at - l.ended_at between interval '-2 seconds' and interval '2 seconds'
+        where n.ended_at - l.started_at between interval '-5 seconds' and interval '5 seconds'
+            or s.started_at - l.ended_at between interval '-5 seconds' and interval '5 seconds'
     );
 
 analyze misplaced;

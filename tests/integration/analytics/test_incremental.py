@@ -61,12 +61,18 @@ rows = st.one_of(
 zone_changes = st.tuples(st.just("zone"), st.sampled_from(ZONES), st.one_of(st.none(), moments))
 quarantines = st.tuples(st.just("quarantine"), st.integers(0, 30))
 known_tracks = st.tuples(st.just("track"), tracks, st.sampled_from([None, 45_000, 400_000]))
-# Another source's row of a late play, where it was reported.
-echoes = st.tuples(st.just("echo"), st.integers(0, 3), st.sampled_from([api, account]), st.integers(-70, 70))
+# Another source's row of a late play, where it was reported or where it was heard.
+echoes = st.tuples(
+    st.just("echo"),
+    st.integers(0, 1),
+    st.sampled_from([api, account]),
+    st.sampled_from(["played_at", "ended_at"]),
+    st.integers(-40, 40),
+)
 histories = st.lists(
-    st.one_of(st.lists(rows, min_size=1, max_size=8), zone_changes, quarantines, known_tracks, echoes),
+    st.one_of(st.lists(rows, min_size=1, max_size=8), zone_changes, quarantines, known_tracks, echoes, echoes),
     min_size=2,
-    max_size=7,
+    max_size=9,
 )
 
 
@@ -97,17 +103,17 @@ def play_back(connection: psycopg.Connection, step) -> None:
                 " on conflict (track_id) do update set duration_ms = excluded.duration_ms",
                 [track, duration_ms],
             )
-        case ("echo", number, make, seconds):
+        case ("echo", number, make, place, seconds):
             late = connection.execute(
-                """
-                select played_at, payload ->> 'master_metadata_track_name' from raw_listening_events
+                f"""
+                select {place}, payload ->> 'master_metadata_track_name' from raw_listening_events
                 where played_at - ended_at > interval '1 minute' order by played_at, event_key offset %s limit 1
                 """,
                 [number],
             ).fetchone()
             if late is not None:
-                reported_at, name = late
-                insert(connection, [make(reported_at + timedelta(seconds=seconds), name.removeprefix("title "))])
+                moment, name = late
+                insert(connection, [make(moment + timedelta(seconds=seconds), name.removeprefix("title "))])
         case list():
             insert(connection, step)
     connection.commit()
@@ -123,7 +129,7 @@ def cleared(owner_conninfo: str) -> Iterator[psycopg.Connection]:
 @settings(
     max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
-@given(history=histories, rebuilt_after=st.sets(st.integers(0, 6)))
+@given(history=histories, rebuilt_after=st.sets(st.integers(0, 8)))
 def test_incremental_equals_full_rebuild(cleared, history, rebuilt_after):
     empty(cleared, raw=True)
     for number, step in enumerate(history):
@@ -142,6 +148,26 @@ def test_incremental_equals_full_rebuild(cleared, history, rebuilt_after):
 
     (raw,) = cleared.execute("select count(*) from raw_listening_events").fetchone()
     assert raw == len(incremental["listening_events"]) + len(incremental["excluded_events"])
+
+
+def test_a_row_where_a_late_play_was_heard_frees_the_one_where_it_was_reported(connection):
+    """Only one row of the API tells of the play: the nearer place wins, though the other one is days away."""
+    heard, reported = BEGIN, BEGIN + timedelta(days=3)
+    late = extended(reported, offline_timestamp=int((heard - timedelta(seconds=200)).timestamp()))
+    for row, plays in ((late, 1), (api(reported), 1), (api(heard), 2)):
+        insert(connection, [row])
+        run_steps(connection, as_of=AS_OF)
+        assert connection.execute("select count(*) from staging.listening_events").fetchone() == (plays,)
+
+
+def test_a_row_told_by_a_late_play_stays_so_when_the_day_after_it_is_built(connection):
+    midnight = BEGIN.replace(hour=0) + timedelta(days=4)
+    reported = midnight - timedelta(minutes=10)
+    late = extended(reported, offline_timestamp=int((BEGIN - timedelta(seconds=200)).timestamp()))
+    for rows, plays in (([late, api(reported)], 1), ([extended(midnight + timedelta(minutes=2), "b")], 2)):
+        insert(connection, rows)
+        run_steps(connection, as_of=AS_OF)
+        assert connection.execute("select count(*) from staging.listening_events").fetchone() == (plays,)
 
 
 def marked(connection: psycopg.Connection) -> set[str]:

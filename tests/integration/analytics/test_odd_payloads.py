@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 import uuid
@@ -9,11 +10,13 @@ from datetime import timedelta
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from soda_operator import SodaScanOperator
 
 from include.sql.analytics import run_steps
 from tests.integration.analytics.raw_rows import AS_OF, BEGIN, account, api, extended, insert, minutes
+from tests.integration.quality.conftest import use
 
 NAMES = {
     "endless": "".join(random.Random(1).choices("abcdefghijklmnopqrstuvwxyz0123456789ÄΩ漢😀", k=2800)),
@@ -24,6 +27,8 @@ NAMES = {
     "combining": "a" + "\u0301" * 2800,
 }
 BLANK = ("", " ", "\t\n", "\u200b\u200b", "\u00a0", "\u202e", "\u3164", "\ufeff \u2800")
+NUMBERS = itertools.count()
+OUTCOMES = ("PASS", "WARN", "FAIL")
 SHAPES = {
     "extended": lambda n, **names: extended(BEGIN + minutes(5 * n), f"t{n}", **names),
     "account": lambda n, **names: account(BEGIN + minutes(5 * n), f"t{n}", **names),
@@ -42,6 +47,10 @@ def tables_of(connection: psycopg.Connection, user_id: str) -> dict[str, list]:
         )
         for table in TABLES
     }
+
+
+def scan(layer: str) -> dict:
+    return SodaScanOperator(task_id="scan", scan=layer, as_of=AS_OF).execute({"run_id": "test"})
 
 
 def held(connection: psycopg.Connection) -> list:
@@ -120,11 +129,15 @@ def payloads(draw: st.DrawFn) -> tuple[str, str]:
     return source, json.dumps(good).replace('"#"', draw(numbers))
 
 
-@settings(max_examples=3, suppress_health_check=list(HealthCheck))
+# Not shrunk: an example takes seconds.
+@settings(max_examples=3, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
 @given(st.lists(payloads(), min_size=100, max_size=150), st.randoms(use_true_random=False))
-def test_any_payload_passes_all_steps_and_others_tables_come_out_right(connection, rows, random):
+def test_any_payload_passes_all_steps_and_others_tables_come_out_right(
+    connection, pg_socket, database, monkeypatch, rows, random
+):
+    use(monkeypatch, pg_socket, database)
     good = [extended(BEGIN + minutes(5 * n), f"t{n % 7}") for n in range(30)]
-    number = random.getrandbits(32)
+    number = next(NUMBERS)
     ada, eve = f"ada {number}", f"eve {number}"
     insert(connection, good, ada)
     run_steps(connection, as_of=AS_OF)
@@ -153,7 +166,9 @@ def test_any_payload_passes_all_steps_and_others_tables_come_out_right(connectio
             " from raw_listening_events where user_id = %s",
             [eve],
         )
+    assert scan("raw")["outcome"] in OUTCOMES  # it can look at every row, and decides
     run_steps(connection, as_of=AS_OF)
+    assert scan("analytics")["outcome"] in OUTCOMES
     assert held(connection) == []
     assert tables_of(connection, ada) == before
     built, excluded = (len(tables_of(connection, eve)[table]) for table in ("listening_events", "excluded_events"))

@@ -39,7 +39,7 @@ REACTION = timedelta(seconds=45)  # from the trigger's event to the run's own lo
 LISTENERS = [
     busy_listener("heavy", 11, born=START.date() - 30 * DAY, time_zone="Europe/Berlin"),
     invent_listener("usual", 12, born=START.date() - 30 * DAY, busyness=1.0, time_zone="Asia/Tokyo"),
-    invent_listener("light", 13, born=START.date() - 30 * DAY, busyness=0.3, time_zone="America/New_York"),
+    invent_listener("light", 13, born=START.date() - 30 * DAY, busyness=0.4, time_zone="America/New_York"),
 ]
 FAULTS = [
     {"match": "/v1/me/player", "kind": "status", "status": 502},

@@ -15,35 +15,32 @@ EVENT_COLUMNS = (
     "user_id, event_id, source, track_id, session_id, track_name, artist_name, album_name, time_zone, ms_played,"
     " ms_played_is_estimated, skipped, shuffle, played_at, started_at, local_started_at, local_date"
 )
+# plays_30s, heard
+COUNTS = "count(*) filter (where ms_played >= 30000), count(*) filter (where not skipped)"
 AGGREGATES = {
     "listening_sessions": """
         insert into staging.listening_sessions
         select user_id, session_id, count(*), count(distinct track_id), count(distinct artist_name),
             count(distinct (artist_name, album_name)), count(*) filter (where skipped), sum(ms_played),
             extract(epoch from max(played_at) - min(started_at)) * 1000, min(started_at), max(played_at),
-            min(local_started_at), min(local_date), count(*) filter (where ms_played >= 30000),
-            count(*) filter (where not skipped)
+            min(local_started_at), min(local_date), {counts}
         from staging.listening_events where user_id = %(user_id)s group by user_id, session_id
         on conflict (user_id, session_id) do nothing""",
     "artist_days": """
         insert into staging.artist_days
         select user_id, local_date, artist_name, count(*), count(*) filter (where skipped), sum(ms_played),
-        min(played_at),
-            max(played_at), count(*) filter (where ms_played >= 30000),
-            count(*) filter (where not skipped)
+            min(played_at), max(played_at), {counts}
         from staging.listening_events where user_id = %(user_id)s group by 1, 2, 3""",
     "track_days": """
         insert into staging.track_days
         select user_id, local_date, track_id, count(*), count(*) filter (where skipped), sum(ms_played), min(played_at),
-            max(played_at), count(*) filter (where ms_played >= 30000),
-            count(*) filter (where not skipped)
+            max(played_at), {counts}
         from staging.listening_events where user_id = %(user_id)s group by 1, 2, 3""",
     "track_totals": """
         insert into staging.track_totals
         select user_id, track_id, min(track_name), min(artist_name), min(album_name), count(*),
             count(*) filter (where skipped), count(distinct local_date), sum(ms_played), min(played_at), max(played_at),
-            min(local_date), max(local_date), count(*) filter (where ms_played >= 30000),
-            count(*) filter (where not skipped)
+            min(local_date), max(local_date), {counts}
         from staging.listening_events where user_id = %(user_id)s group by 1, 2""",
 }
 READERS = ("session_features", "user_features", "artist_cooccurrence", "playlists")
@@ -92,7 +89,7 @@ def rebuild(connection: psycopg.Connection, user_id: str) -> None:
     for table, statement in AGGREGATES.items():
         if table != "listening_sessions":
             connection.execute(f"delete from staging.{table} where user_id = %s", [user_id])
-        changed = connection.execute(statement, {"user_id": user_id}).rowcount
+        changed = connection.execute(statement.format(counts=COUNTS), {"user_id": user_id}).rowcount
         connection.execute("select staging.refresh_statistics(%s, %s)", [table, changed])
 
 

@@ -13,7 +13,7 @@ from soda_operator import SodaScanOperator
 from step_operators import ListenersHeldOperator
 
 from include.local import postgres
-from include.sql.analytics import STAGES
+from include.sql.analytics import STAGES, run_steps
 from tests.integration.analytics.raw_rows import extended, insert
 from tests.integration.quality.conftest import AS_OF, build, history, track, use
 
@@ -76,10 +76,14 @@ def open_copy(pg_socket: Path, first_run: str, monkeypatch: pytest.MonkeyPatch, 
         postgres.drop_database(pg_socket, name)
 
 
-def publish_unscanned(writer: psycopg.Connection) -> None:
+def pass_scans(writer: psycopg.Connection) -> None:
     """As if all scans had passed."""
     for layer in ("raw", "analytics", "ml"):
         writer.execute("select staging.pass_scan(%(layer)s, staging.begin_scan(%(layer)s), 'test')", {"layer": layer})
+
+
+def publish_unscanned(writer: psycopg.Connection) -> None:
+    pass_scans(writer)
     writer.execute("select * from staging.publish_scanned()")
 
 
@@ -158,6 +162,20 @@ def test_a_step_that_fails_at_a_listeners_data_goes_on_without_them(open_copy):
     assert published(writer) == expected
     with pytest.raises(AirflowSkipException):
         ListenersHeldOperator(task_id="held").execute({})
+
+
+def test_who_is_held_after_the_scans_waits_too(open_copy):
+    """By another run, which works beside this one."""
+    writer = open_copy("listening_beside")
+    before = published(writer)
+    hear_more(writer)
+    run_steps(writer, as_of=NEXT_DAY.isoformat())
+    pass_scans(writer)
+    writer.execute("insert into held_listeners (user_id, step, message) values ('zoe', 'sessions', 'x')")
+    writer.execute("select * from staging.publish_scanned()")
+    now = published(writer)
+    assert now["zoe"] == before["zoe"]
+    assert now["ada"] != before["ada"]
 
 
 def test_an_error_in_python_holds_one_listener_too(open_copy, monkeypatch):

@@ -36,7 +36,6 @@ comment on column held_listeners.step is 'The step, as in pending_days; each run
 comment on column held_listeners.message is 'What the step failed with, the last time.';
 comment on column held_listeners.held_since is 'When it failed first. UTC.';
 comment on column held_listeners.tried_at is 'When it failed last. UTC.';
-grant select on held_listeners to listening_reader;
 
 -- The order of the steps, as the DAG has it; steps that run side by side have the same place. 6 and more are of layer ml.
 create function staging.place_of(step text) returns integer language sql immutable parallel safe return
