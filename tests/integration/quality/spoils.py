@@ -404,7 +404,11 @@ SPOILS: dict[tuple[str, str, str], list[Spoil]] = {
         )
     ],
     ("ml", "personas", "same_labels"): [
-        Spoil("update staging.personas set label = 'same' where user_id = 'ada'", "WARN")
+        Spoil(
+            "update staging.personas set user_id = 'ada', persona_id = persona_id + 100,"
+            " label = (select min(label) from staging.personas where user_id = 'ada') where user_id <> 'ada'",
+            "WARN",
+        )
     ],
     ("ml", "personas", "shares_off"): [
         Spoil("update staging.personas set share_of_sessions = share_of_sessions + 0.1 where user_id = 'ada'", "WARN")
