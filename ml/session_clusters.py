@@ -1,8 +1,9 @@
 """`staging.clustering_models` and `staging.session_clusters`.
 
 One model per listener is kept: new sessions are assigned to the centroids there are; the model is fitted again only
-when new sessions are many or no longer fit, and the new centroids take over the persona ids of the old ones they stand
-for.
+when new sessions are many or no longer fit. It then grows out of the personas there are, or, where others tell clearly
+more, takes over the ids of those they stand for. A session changes its persona only for one that it is clearly nearer
+to.
 """
 
 from __future__ import annotations
@@ -13,16 +14,27 @@ from datetime import datetime
 
 import numpy as np
 import psycopg
+from psycopg import sql
 from psycopg.types.json import Json
 
-from ml.centroids import FEATURES, MIN_CLUSTER_SESSIONS, Centroids, transform
+from ml.centroids import (
+    CONTENT,
+    FEATURES,
+    MAX_MOVED,
+    MIN_CLUSTER_SESSIONS,
+    POINT,
+    ArtistVectors,
+    Centroids,
+    Heard,
+    clusters_from,
+    transform,
+)
 from ml.tables import Work, listener_of, mark_days, no_cycles, replace_rows, statement, take_work
 
 SETTLING_DAYS = 90
 SAMPLE_SIZE = 4000
-# Fewer sessions than this have one persona: a silhouette over less says nothing.
+# Fewer sessions than this have one persona: there is too little to tell kinds of listening from chance.
 MIN_SESSIONS = 40
-MIN_CLUSTER_SHARE = 0.025
 # A model is fitted again when the history grew by this share …
 REFIT_GROWTH = 0.25
 # … or when this many new sessions lie this much further from their centroids than the training sessions did.
@@ -37,23 +49,27 @@ class Model:
 
     version: int
     centroids: Centroids
+    vectors: ArtistVectors
+    mix: str
     persona_ids: list[int]
     training_sessions: int
     training_distance: float
 
 
 def load_model(connection: psycopg.Connection, user_id: str) -> Model | None:
-    """The listener's current model, None before the first."""
+    """The listener's current model, None before the first and when it is of other features."""
     row = connection.execute(
-        "select version, k, center, scale, centroids, persona_ids, training_sessions, training_distance, feature_names"
+        "select feature_names, version, k, center, scale, weights, centroids, artists, artist_vectors, mix,"
+        " persona_ids, training_sessions, training_distance"
         " from staging.clustering_models where user_id = %s and is_current",
         [user_id],
     ).fetchone()
-    if row is None or tuple(row[8]) != FEATURES:
+    if row is None or tuple(row[0]) != POINT:
         return None
-    version, k, center, scale, points, persona_ids, training_sessions, training_distance, _ = row
-    centroids = Centroids(np.array(center), np.array(scale), np.array(points).reshape(k, -1))
-    return Model(version, centroids, list(persona_ids), training_sessions, training_distance)
+    version, k, center, scale, weights, points, artists, vectors, mix, persona_ids, sessions, distance = row[1:]
+    centroids = Centroids(np.array(center), np.array(scale), np.array(weights), np.array(points).reshape(k, -1))
+    artist_vectors = ArtistVectors(artists, np.array(vectors, dtype=float).reshape(-1, len(CONTENT)))
+    return Model(version, centroids, artist_vectors, mix, list(persona_ids), sessions, distance)
 
 
 def cluster_sessions(connection: psycopg.Connection, *, as_of: datetime) -> dict[str, int]:
@@ -68,13 +84,14 @@ def cluster_sessions(connection: psycopg.Connection, *, as_of: datetime) -> dict
             with listener_of(connection, "session_clusters", work):
                 summary["listeners"] += 1
                 model = load_model(connection, work.user_id)
+                most = 1.0
                 reason = why_fit(connection, work, model)
                 if reason:
-                    model = fit_model(connection, work, model, reason)
+                    model, most = fit_model(connection, work, model, reason)
                     summary["fitted"] += 1
                 if model is None:
                     continue
-                counts = assign(connection, work, model, everything=bool(reason))
+                counts = assign(connection, work, model, everything=bool(reason), most=most)
                 summary["written"] += counts["written"]
                 summary["removed"] += counts["removed"]
                 if reason or any(counts.values()):
@@ -112,31 +129,37 @@ def why_fit(connection: psycopg.Connection, work: Work, model: Model | None) -> 
     return None
 
 
-def fit_model(connection: psycopg.Connection, work: Work, old: Model | None, reason: str) -> Model:
-    """Fit on a bounded sample, hand the old persona ids on, store the model as the listener's current one."""
+def fit_model(connection: psycopg.Connection, work: Work, old: Model | None, reason: str) -> tuple[Model, float]:
+    """Fit on a bounded sample, hand the old persona ids on, store the model as the listener's current one.
+
+    :return: the model, and the share of the sessions that may leave their persona for it.
+    """
     # Here, for scikit-learn is imported only when a model is due.
     from ml.clustering import MAX_CLUSTERS, SEED, SessionClusterer, match_personas
 
-    parameters = {"user_id": work.user_id, "sample_size": SAMPLE_SIZE, "settling_days": SETTLING_DAYS}
-    rows = connection.execute(statement("clustering_sample"), parameters).fetchall()
-    features = transform(feature_array(rows))
-    days = [row[1] for row in rows]
-    smallest = max(MIN_CLUSTER_SESSIONS, int(MIN_CLUSTER_SHARE * len(rows)))
-    clusterer = SessionClusterer(
-        max_clusters=MAX_CLUSTERS if len(rows) >= MIN_SESSIONS else 1,
-        min_cluster_size=smallest,
-        previous_k=len(old.persona_ids) if old else None,
-    )
-    clusterer.fit(features)
+    parameters = {"user_id": work.user_id, "days": None, "sample_size": SAMPLE_SIZE, "settling_days": SETTLING_DAYS}
+    rows = connection.execute(statement("clustering_sessions"), parameters).fetchall()
+    sample = Sessions(rows)
+    # Not the old model's personas but those of session_clusters: what people see.
+    personas = sorted({persona for persona in sample.personas if persona is not None})
+    before = np.array([personas.index(p) if p is not None else -1 for p in sample.personas])
+    clusterer = SessionClusterer(max_clusters=MAX_CLUSTERS if len(rows) >= MIN_SESSIONS else 1)
+    clusterer.fit(sample.features, sample.heard, before, old.mix if old else None)
 
-    version, next_id, matched = 1, 1, {}
-    if old is not None:
-        version = old.version + 1
-        [(next_id,)] = connection.execute(
-            "select max(p) + 1 from staging.clustering_models, unnest(persona_ids) p where user_id = %s", [work.user_id]
-        ).fetchall()
-        previous = np.array(old.persona_ids)[old.centroids.nearest(features)]
-        matched = match_personas(previous, clusterer.predict(features))
+    [(version, next_id)] = connection.execute(
+        "select coalesce(max(version), 0) + 1, coalesce(max(persona_id), 0) + 1"
+        " from staging.clustering_models left join lateral unnest(persona_ids) persona_id on true where user_id = %s",
+        [work.user_id],
+    ).fetchall()
+    known = before >= 0
+    if clusterer.kept_:
+        matched = dict(enumerate(personas))
+    elif known.any():
+        matched = match_personas(
+            np.array(personas)[before[known]], clusterer.predict(sample.features, sample.heard)[known]
+        )
+    else:
+        matched = {}
     persona_ids = []
     for cluster in range(clusterer.n_clusters_):
         if cluster not in matched:
@@ -150,64 +173,110 @@ def fit_model(connection: psycopg.Connection, work: Work, old: Model | None, rea
         "update staging.clustering_models set is_current = false where user_id = %s and is_current",
         [work.user_id],
     )
+    days = [row[1] for row in rows]
+    values = {
+        "user_id": work.user_id,
+        "version": version,
+        "is_current": True,
+        "k": clusterer.n_clusters_,
+        "seed": SEED,
+        "feature_names": list(POINT),
+        "center": clusterer.centroids_.center.tolist(),
+        "scale": clusterer.centroids_.scale.tolist(),
+        "weights": clusterer.centroids_.weights.tolist(),
+        "centroids": clusterer.centroids_.points.ravel().tolist(),
+        "artists": list(clusterer.vectors_.artists),
+        "artist_vectors": clusterer.vectors_.vectors.ravel().tolist(),
+        "mix": clusterer.mix_,
+        "persona_ids": persona_ids,
+        "lift": clusterer.lift_,
+        "silhouette": clusterer.silhouette_,
+        "stability": clusterer.stability_,
+        "candidates": Json(clusterer.candidates_),
+        "training_sessions": sessions,
+        "trained_from": min(days),
+        "trained_to": max(days),
+        "as_of": work.reference_day,
+        "reason": reason,
+        "training_distance": clusterer.training_distance_,
+    }
     connection.execute(
-        "insert into staging.clustering_models (user_id, version, is_current, k, seed, feature_names,"
-        " center, scale, centroids,"
-        " persona_ids, silhouette, stability, candidates, training_sessions, trained_from, trained_to, as_of, reason,"
-        " training_distance) values (%s, %s, true, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
-        [
-            work.user_id,
-            version,
-            clusterer.n_clusters_,
-            SEED,
-            list(FEATURES),
-            clusterer.centroids_.center.tolist(),
-            clusterer.centroids_.scale.tolist(),
-            clusterer.centroids_.points.ravel().tolist(),
-            persona_ids,
-            clusterer.silhouette_,
-            clusterer.stability_,
-            Json(clusterer.candidates_),
-            sessions,
-            min(days),
-            max(days),
-            work.reference_day,
-            reason,
-            clusterer.training_distance_,
-        ],
+        sql.SQL("insert into staging.clustering_models ({}) values ({})").format(
+            sql.SQL(", ").join(map(sql.Identifier, values)), sql.SQL(", ").join(map(sql.Placeholder, values))
+        ),
+        values,
     )
-    return Model(version, clusterer.centroids_, persona_ids, sessions, clusterer.training_distance_)
+    model = Model(
+        version,
+        clusterer.centroids_,
+        clusterer.vectors_,
+        clusterer.mix_,
+        persona_ids,
+        sessions,
+        clusterer.training_distance_,
+    )
+    return model, MAX_MOVED if clusterer.kept_ else 1.0
 
 
 @no_cycles()
-def assign(connection: psycopg.Connection, work: Work, model: Model, *, everything: bool) -> dict[str, int]:
-    """Write the cluster and persona of each session of the marked days, or of all."""
+def assign(
+    connection: psycopg.Connection, work: Work, model: Model, *, everything: bool, most: float
+) -> dict[str, int]:
+    """Write the cluster and persona of each session of the marked days, or of all; `most` as in `assignments`."""
     parameters = {
         "user_id": work.user_id,
         "days": None if everything else work.days,
+        "sample_size": None,
         "settling_days": SETTLING_DAYS,
     }
-    sessions = connection.cursor(binary=True).execute(statement("clustering_features"), parameters).fetchall()
+    sessions = connection.cursor(binary=True).execute(statement("clustering_sessions"), parameters)
     return replace_rows(
         connection,
         "session_clusters",
         ["user_id", "session_id"],
         ["user_id", "session_id", "local_date", "model_version", "cluster", "persona_id", "distance"],
-        assignments(work.user_id, sessions, model),
+        assignments(work.user_id, sessions, model, is_new=everything, most=most),
         {"user_id": work.user_id} | ({} if everything else {"local_date": work.days}),
     )
 
 
-def assignments(user_id: str, sessions: Sequence[tuple], model: Model) -> Iterator[tuple]:
-    """Rows of `session_clusters` for rows of session_id, local_date, features."""
-    for start in range(0, len(sessions), CHUNK_ROWS):
-        chunk = sessions[start : start + CHUNK_ROWS]
-        distances = model.centroids.distances(transform(feature_array(chunk)))
-        clusters = distances.argmin(axis=1)
-        for row, cluster, distance in zip(chunk, clusters.tolist(), distances.min(axis=1).tolist(), strict=True):
-            yield user_id, row[0], row[1], model.version, cluster, model.persona_ids[cluster], distance
+def assignments(user_id: str, sessions: psycopg.Cursor, model: Model, *, is_new: bool, most: float) -> Iterator[tuple]:
+    """Rows of `session_clusters` for rows of clustering_sessions.
+
+    :param is_new: whether the model has just been fitted. Otherwise a session that is as it was keeps its persona.
+    :param most: share of the sessions that may leave their persona.
+    """
+    cluster_of = {persona: cluster for cluster, persona in enumerate(model.persona_ids)}
+    keys: list[tuple] = []
+    before: list[int] = []
+    stored: list[float] = []
+    distances = [np.empty((0, len(model.persona_ids)))]
+    while rows := sessions.fetchmany(CHUNK_ROWS):
+        chunk = Sessions(rows)
+        keys += [row[:2] for row in rows]
+        before += [cluster_of.get(persona, -1) for persona in chunk.personas]
+        stored += [row[3] if row[3] is not None else -1.0 for row in rows]
+        points = np.column_stack([chunk.features, model.vectors.content(chunk.heard)])
+        distances.append(model.centroids.distances(points))
+    distance, had = np.concatenate(distances), np.array(before, dtype=int)
+    every = np.arange(len(keys))
+    clusters = clusters_from(distance, had, most=int(most * len(keys)))
+    if not is_new:
+        same = (had >= 0) & (distance[every, had] == np.array(stored))
+        clusters = np.where(same, had, clusters)
+    of_cluster = distance[every, clusters].tolist()
+    for key, cluster, far in zip(keys, clusters.tolist(), of_cluster, strict=True):
+        yield user_id, *key, model.version, cluster, model.persona_ids[cluster], far
 
 
-def feature_array(rows: Sequence[tuple]) -> np.ndarray:
-    """(sessions, len(FEATURES)) from rows of session_id, local_date, features; null is nan."""
-    return np.array([row[2:] for row in rows], dtype=float).reshape(-1, len(FEATURES))
+class Sessions:
+    """Rows of clustering_sessions as arrays.
+
+    :ivar personas: the persona that each has so far, or None.
+    :ivar features: (sessions, len(FEATURES)) from `transform`; null is nan.
+    """
+
+    def __init__(self, rows: Sequence[tuple]):
+        self.personas = [row[2] for row in rows]
+        self.heard = Heard.of([row[4] for row in rows], [row[5] for row in rows])
+        self.features = transform(np.array([row[6:] for row in rows], dtype=float).reshape(-1, len(FEATURES)))

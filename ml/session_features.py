@@ -1,4 +1,5 @@
-"""One row of features per listening session: `staging.session_features`.
+"""One row of features per listening session: `staging.session_features`, and who is heard in it:
+`staging.session_artists`, from which a listener's model makes the features of content (`ml.centroids.ArtistVectors`).
 
 | feature | formula | unit, range | meaning |
 |---|---|---|---|
@@ -8,7 +9,7 @@
 | artist_entropy | −Σ p·log2 p over artists' shares of plays (Shannon 1948) | bits, 0 … log2(unique_artists) | variety |
 | repeat_rate | 1 − unique_tracks / plays | 0 … 1 | plays of a track already heard in the session |
 | discovery_rate | tracks whose first play ever is in the session / plays | 0 … 1 | |
-| skip_rate | skipped / plays, over plays with a measured duration | 0 … 1, null when none is measured | |
+| skip_rate | skipped / plays of which it is known | 0 … 1, null when it is of none | |
 | shuffle_rate | shuffled / plays that say so | 0 … 1, null when none says so | |
 | album_run_rate | plays that follow another track of the same album / plays | 0 … 1 | hearing albums through |
 | start_hour | local time of the session's start | hours, 0 … 24 | |

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from ml.personas import Leader
+
 SESSIONS = 100_000
 PLAYS_PER_SESSION = 10
 AS_OF = datetime(2026, 1, 1, tzinfo=UTC)
@@ -170,10 +172,10 @@ def plain_script(conninfo: str) -> Results:
     """The same in memory: tables are data frames. What needs no table is the product's own: the estimators, the names,
     the choice of tracks, the reasons. It stores nothing."""
     events = read_events(conninfo)
-    features = session_features(events)
-    features["persona_id"] = cluster(features)
+    features, heard = session_features(events)
+    features["persona_id"] = cluster(features, heard)
     pairs = artist_pairs(events, features)
-    return Results(features.reset_index().drop(columns="start"), pairs, playlist_tracks(events, features, pairs))
+    return Results(features.reset_index().drop(columns="start"), pairs, playlist_tracks(events, features, heard, pairs))
 
 
 def read_events(conninfo: str) -> pd.DataFrame:
@@ -193,8 +195,8 @@ def read_events(conninfo: str) -> pd.DataFrame:
     return events.assign(day=events.local_started_at.dt.normalize())
 
 
-def session_features(events: pd.DataFrame) -> pd.DataFrame:
-    """One row a session, by session_id."""
+def session_features(events: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """One row a session, by session_id; and one a session and artist, in order, with its plays of 30 s or more."""
     import numpy as np
 
     events["is_new"] = ~events.duplicated("track_id")
@@ -225,22 +227,28 @@ def session_features(events: pd.DataFrame) -> pd.DataFrame:
     angle = 2 * np.pi * features.start_hour / 24
     features["start_hour_sin"], features["start_hour_cos"] = np.sin(angle).round(9), np.cos(angle).round(9)
     features["is_weekend"] = (start.day_of_week >= 5).astype(int)
-    return features
+    heard = (events.ms_played >= 30_000).groupby([events.session_id, events.artist_name]).sum().rename("plays")
+    return features, heard.reset_index()
 
 
-def cluster(features: pd.DataFrame) -> np.ndarray:
+def cluster(features: pd.DataFrame, heard: pd.DataFrame) -> np.ndarray:
     """Each session's persona, by a model of a sample of them."""
-    from ml.centroids import FEATURES, MIN_CLUSTER_SESSIONS, transform
+    from ml.centroids import FEATURES, Heard, transform
     from ml.clustering import SessionClusterer
-    from ml.session_clusters import MIN_CLUSTER_SHARE, SAMPLE_SIZE, SETTLING_DAYS
+    from ml.session_clusters import SAMPLE_SIZE, SETTLING_DAYS
+
+    def heard_in(sessions: pd.Index) -> Heard:
+        rows = heard[heard.session_id.isin(sessions)]
+        lengths = rows.session_id.value_counts(sort=False).reindex(sessions, fill_value=0)
+        return Heard(rows.artist_name.tolist(), rows.plays.to_numpy(dtype=float), lengths.to_numpy())
 
     days = (features.start.dt.normalize() - features.start.min().normalize()).dt.days
     known = features.assign(discovery_rate=features.discovery_rate.where(days >= SETTLING_DAYS))
     X = transform(known[list(FEATURES)].to_numpy(dtype=float))
     digests = [hashlib.md5(str(session).encode()).hexdigest() for session in features.index]
-    sample = sorted(range(len(digests)), key=digests.__getitem__)[:SAMPLE_SIZE]
-    smallest = max(MIN_CLUSTER_SESSIONS, int(MIN_CLUSTER_SHARE * len(sample)))
-    return SessionClusterer(min_cluster_size=smallest).fit(X[sample]).predict(X) + 1
+    sample = sorted(sorted(range(len(digests)), key=digests.__getitem__)[:SAMPLE_SIZE])
+    clusterer = SessionClusterer().fit(X[sample], heard_in(features.index[sample]))
+    return clusterer.predict(X, heard_in(features.index)) + 1
 
 
 def artist_pairs(events: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:
@@ -266,7 +274,9 @@ def artist_pairs(events: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:
     return pairs[pairs.score >= MIN_SCORE]
 
 
-def playlist_tracks(events: pd.DataFrame, features: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
+def playlist_tracks(
+    events: pd.DataFrame, features: pd.DataFrame, heard: pd.DataFrame, pairs: pd.DataFrame
+) -> pd.DataFrame:
     import pandas as pd
 
     from ml.personas import choose_names, describe
@@ -314,22 +324,53 @@ def playlist_tracks(events: pd.DataFrame, features: pd.DataFrame, pairs: pd.Data
         [neighbours.index.tolist(), *(neighbours[column].tolist() for column in neighbours)],
         today.date(),
     )
-    profiles = {persona_id: persona_profile(sessions) for persona_id, sessions in features.groupby("persona_id")}
-    names = choose_names(profiles, persona_profile(features), {})
-    personas = [(persona_id, names[persona_id][0], describe(profile)) for persona_id, profile in profiles.items()]
+    overall = persona_profile(features, features)
+    profiles = {persona_id: persona_profile(rows, features) for persona_id, rows in features.groupby("persona_id")}
+    leaders = persona_leaders(heard, features)
+    names = choose_names(profiles, overall, leaders, {})
+    personas = [
+        (persona_id, names[persona_id][0].label, describe(profile, overall, leaders.get(persona_id, [])))
+        for persona_id, profile in profiles.items()
+    ]
     _, rows = playlists_from(library, "heavy", personas, dict.fromkeys(profiles, ()))
     return pd.DataFrame(rows, columns=list(TRACK_COLUMNS))
 
 
-def persona_profile(sessions: pd.DataFrame) -> dict[str, float]:
+def persona_leaders(heard: pd.DataFrame, features: pd.DataFrame) -> dict[int, list[Leader]]:
+    """What persona_artists.sql says."""
+    import numpy as np
+
+    from ml.personas import PLACES, Leader
+
+    rows = heard[heard.plays > 0].assign(persona_id=heard.session_id.map(features.persona_id))
+    rows = rows.groupby(["persona_id", "artist_name"]).plays.agg(["size", "sum"]).reset_index()
+    rows.columns = ["persona_id", "artist_name", "sessions", "plays"]
+    rows["persona_plays"] = rows.groupby("persona_id").plays.transform("sum")
+    rows["artist_plays"] = rows.groupby("artist_name").plays.transform("sum")
+    rows["all_plays"] = rows.plays.sum()
+    share, usual = rows.plays / rows.persona_plays, rows.artist_plays / rows.all_plays
+    rows["telling"] = (share * np.log2(share / usual)).round(9)
+    rows = rows.sort_values(["telling", "plays", "artist_name"], ascending=[False, False, True])
+    return {
+        persona_id: [Leader(*row) for row in of_persona[list(Leader._fields)].head(PLACES).itertuples(index=False)]
+        for persona_id, of_persona in rows.groupby("persona_id")
+    }
+
+
+def persona_profile(sessions: pd.DataFrame, every: pd.DataFrame) -> dict[str, float]:
     """What its name and description look at, as persona_profiles.sql has it."""
+    from ml.session_clusters import SETTLING_DAYS
+
     hour = sessions.start_hour
+    settled = sessions[(sessions.start.dt.normalize() - every.start.min().normalize()).dt.days >= SETTLING_DAYS]
     spans = {"morning": (5, 10), "midday": (10, 14), "afternoon": (14, 18), "evening": (18, 22)}
-    rates = {"discovery": "discovery_rate", "skip": "skip_rate", "shuffle": "shuffle_rate", "repeat": "repeat_rate",
+    rates = {"skip": "skip_rate", "shuffle": "shuffle_rate", "repeat": "repeat_rate",
              "album": "album_run_rate", "weekend": "is_weekend"}  # fmt: skip
     return {
         **{name: sessions[name].quantile(0.5, interpolation="lower") for name in ("minutes", "unique_artists")},
         **{name: sessions[column].mean() for name, column in rates.items()},
+        "discovery": settled.discovery_rate.mean() if len(settled) else None,
+        "ms_played": sessions.minutes.sum(),
         **{name: hour.between(start, end, inclusive="left").mean() for name, (start, end) in spans.items()},
         "night": ((hour >= 22) | (hour < 5)).mean(),
     }

@@ -2,7 +2,9 @@
 -- session_features, and new_artists. Plays are read day by day, in the order of their index, so that no sort is larger
 -- than a day. Whole numbers and numerics have exact sums, so that no order decides a last digit; round(x * 1e9) / 1e9 is
 -- the double next to x rounded, as a numeric would give it, for a fifth of the time (+ 0: not -0).
-create temp table new_features (like staging.session_features, artists text[] not null) on commit drop;
+create temp table new_features (
+    like staging.session_features, artists text[] not null, artist_plays integer[] not null
+) on commit drop;
 
 insert into new_features
 select
@@ -23,7 +25,7 @@ select
         from staging.track_totals t
         where t.user_id = s.user_id and t.first_played_at between s.started_at and s.ended_at
     )::double precision / s.plays as discovery_rate,
-    round(p.skips / nullif(p.measured, 0), 9) as skip_rate,
+    round(p.skips / nullif(p.outcomes_known, 0), 9) as skip_rate,
     round(p.shuffled / nullif(p.shuffle_known, 0), 9) as shuffle_rate,
     p.album_runs::double precision / s.plays as album_run_rate,
     round(h.start_hour, 6) as start_hour,
@@ -36,7 +38,8 @@ select
     round(p.danceability, 9) as danceability,
     round(p.acousticness, 9) as acousticness,
     round(p.tempo, 9) as tempo,
-    p.artists
+    p.artists,
+    p.artist_plays
 from (
     select d.user_id, d.local_date, of_day.*
     from (
@@ -50,7 +53,7 @@ from (
                 e.session_id,
                 e.artist_name,
                 e.skipped,
-                e.ms_played_is_estimated,
+                e.ms_played,
                 e.shuffle,
                 e.album_name = lag(e.album_name) over session and e.artist_name = lag(e.artist_name) over session
                 and e.track_id <> lag(e.track_id) over session as is_album_run
@@ -64,8 +67,9 @@ from (
                 session_id,
                 artist_name,
                 count(*) as plays,
-                count(*) filter (where not ms_played_is_estimated) as measured,
-                count(*) filter (where skipped and not ms_played_is_estimated) as skips,
+                count(*) filter (where ms_played >= 30000) as plays_30s,
+                count(skipped) as outcomes_known,
+                count(*) filter (where skipped) as skips,
                 count(shuffle) as shuffle_known,
                 count(*) filter (where shuffle) as shuffled,
                 count(*) filter (where is_album_run) as album_runs
@@ -77,8 +81,9 @@ from (
             select
                 session_id,
                 array_agg(artist_name order by artist_name) as artists,
+                array_agg(plays_30s::integer order by artist_name) as artist_plays,
                 sum(plays * round(ln(plays) * 1e12)::bigint) as n_ln_n,
-                sum(measured) as measured,
+                sum(outcomes_known) as outcomes_known,
                 sum(skips) as skips,
                 sum(shuffle_known) as shuffle_known,
                 sum(shuffled) as shuffled,
@@ -114,9 +119,9 @@ join changed_sessions s on s.user_id = p.user_id and s.local_date = p.local_date
 cross join lateral (select extract(epoch from s.local_started_at::time) / 3600.0 as start_hour) h;
 
 create temp table new_artists on commit drop as
-select user_id, session_id, local_date, artists from new_features;
+select user_id, session_id, local_date, artists, artist_plays as plays from new_features;
 
-alter table new_features drop column artists;
+alter table new_features drop column artists, drop column artist_plays;
 
 analyze new_features (user_id, session_id);
 analyze new_artists (user_id, session_id);

@@ -1,10 +1,12 @@
 -- What each persona of a listener is like: one row per persona, and one with persona_id null over all sessions.
+-- In a listener's first weeks on record everything is a first listen: those sessions do not count for discovery.
 -- night … evening: share of sessions that start at 22–5, 5–10, 10–14, 14–18, 18–22 h local time.
 with sessions as (
     select
         c.persona_id,
         s.ms_played,
-        f.*
+        f.*,
+        f.local_date >= min(f.local_date) over () + %(settling_days)s as is_settled
     from staging.session_clusters c
     join staging.session_features f on f.user_id = c.user_id and f.session_id = c.session_id
     join staging.listening_sessions s on s.user_id = c.user_id and s.session_id = c.session_id
@@ -18,7 +20,7 @@ select
     coalesce(sum(ms_played) filter (where local_date > %(recent_after)s), 0)::bigint as recent_ms_played,
     percentile_disc(0.5) within group (order by minutes) as minutes,
     percentile_disc(0.5) within group (order by unique_artists) as unique_artists,
-    avg(discovery_rate) as discovery,
+    avg(discovery_rate) filter (where is_settled) as discovery,
     avg(skip_rate) as skip,
     avg(shuffle_rate) as shuffle,
     avg(repeat_rate) as repeat,

@@ -1,5 +1,6 @@
--- staging.session_artists from new_artists: who was heard in which session. Marks, for artist_cooccurrence, all artists of
--- the sessions that changed, and their days: what a session says about any of its pairs depends on how many artists it has.
+-- staging.session_artists from new_artists: who was heard in which session, and how often. Marks session_clusters, which reads
+-- both; and, for artist_cooccurrence, all artists of the sessions that changed, and their days: what a session says about any
+-- of its pairs depends on how many artists it has.
 -- A session's weight doubles every 365 days since 2010-01-01: old sessions lose weight against new ones without any stored
 -- number having to change as time passes. Whole numbers, so that sums are exact in whatever order they are taken.
 create temp table changed_artists (
@@ -22,7 +23,7 @@ insert into changed_artists select * from gone;
 delete from new_artists n
 using staging.session_artists a
 where a.user_id = n.user_id and a.session_id = n.session_id
-    and (a.local_date, a.artists) is not distinct from (n.local_date, n.artists);
+    and (a.local_date, a.artists, a.plays) is not distinct from (n.local_date, n.artists, n.plays);
 
 with
 outdated as (
@@ -38,13 +39,14 @@ select user_id, local_date, artists from new_artists;
 
 select staging.begin_fill('session_artists', (select count(*) from new_artists));
 
-insert into staging.session_artists (user_id, session_id, local_date, weight, artists)
+insert into staging.session_artists (user_id, session_id, local_date, weight, artists, plays)
 select
     user_id,
     session_id,
     local_date,
     greatest(round(16 * power(2, (local_date - date '2010-01-01') / 365::double precision)), 1),
-    artists
+    artists,
+    plays
 from new_artists;
 
 select staging.end_fill('session_artists');
@@ -56,5 +58,6 @@ select distinct user_id, unnest(artists) from changed_artists
 on conflict do nothing;
 
 insert into pending_days (step, user_id, day)
-select distinct 'artist_cooccurrence', user_id, local_date from changed_artists
+select distinct step, user_id, local_date
+from changed_artists, unnest(array['session_clusters', 'artist_cooccurrence']) step
 on conflict do nothing;

@@ -363,7 +363,11 @@ SPOILS: dict[tuple[str, str, str], list[Spoil]] = {
         Spoil("update staging.clustering_models set is_current = false where user_id = 'ada'", "FAIL")
     ],
     ("ml", "clustering_models", "malformed_models"): [
-        Spoil("update staging.clustering_models set k = k + 1 where user_id = 'ada'", "FAIL")
+        Spoil("update staging.clustering_models set k = k + 1 where user_id = 'ada'", "FAIL"),
+        Spoil("update staging.clustering_models set weights = weights[2:] where user_id = 'ada'", "FAIL"),
+        Spoil(
+            "update staging.clustering_models set artist_vectors = artist_vectors || 0.0 where user_id = 'ada'", "FAIL"
+        ),
     ],
     ("ml", "clustering_models", "weakest_silhouette"): [
         Spoil("update staging.clustering_models set silhouette = 0.01 where user_id = 'ada'", "WARN", 0.01)
@@ -400,7 +404,11 @@ SPOILS: dict[tuple[str, str, str], list[Spoil]] = {
         )
     ],
     ("ml", "personas", "same_labels"): [
-        Spoil("update staging.personas set label = 'same' where user_id = 'ada'", "WARN")
+        Spoil(
+            "update staging.personas set user_id = 'ada', persona_id = persona_id + 100,"
+            " label = (select min(label) from staging.personas where user_id = 'ada') where user_id <> 'ada'",
+            "WARN",
+        )
     ],
     ("ml", "personas", "shares_off"): [
         Spoil("update staging.personas set share_of_sessions = share_of_sessions + 0.1 where user_id = 'ada'", "WARN")
