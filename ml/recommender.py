@@ -151,7 +151,7 @@ PART_OF = {
 PERSONA_WEIGHTS = {"next": 0.2, "returns": 0.2, "new": 0.05}
 # Learned by `FILES=… python -m ml.tuning` from thirteen real people.
 WEIGHTS = {
-    "next": {"plays_30": 0.8765, "days_14": 0.7959, "heat": 0.0381, "company": 0.1474, "overdue": 0.0617},
-    "returns": {"days_240": 0.839, "heat": 0.1288, "overdue": -0.1302},
-    "new": {"plays_30": 1.5965, "heat": 0.07, "company": 0.1293, "rest": -0.0646},
+    "next": {"plays_30": 0.8559, "days_14": 0.7926, "heat": 0.0402, "company": 0.1491, "overdue": 0.0645},
+    "returns": {"days_240": 0.8153, "heat": 0.1278, "overdue": -0.1281},
+    "new": {"plays_30": 1.5289, "heat": 0.072, "company": 0.1299, "rest": -0.0688},
 }
