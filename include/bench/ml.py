@@ -284,8 +284,8 @@ def playlist_tracks(
     from ml.recommender import LIKE_SESSIONS
 
     today = features.start.max().normalize()
-    heard = events.skipped == 0
-    by_day = events.assign(heard=heard).groupby(["track_id", "day"])
+    was_heard = events.skipped == 0
+    by_day = events.assign(heard=was_heard).groupby(["track_id", "day"])
     days = by_day.agg(plays=("heard", "size"), heard=("heard", "sum")).reset_index()
     days["days_ago"] = (today - days.day).dt.days
     by_track = events.groupby("track_id")
@@ -311,7 +311,11 @@ def playlist_tracks(
     by_persona = events.groupby(["track_id", persona.rename("persona_id")])
     persona_plays = by_persona.agg(plays=("ms_played", "size"), longest_ms=("ms_played", "max")).reset_index()
     is_last = events.session_id.isin(features.index.sort_values()[-LIKE_SESSIONS:])
-    last_sessions = events[is_last & heard].groupby(["session_id", "track_id"]).size().reset_index()
+    # a session in which nothing was heard is one of the last ones too
+    tracks_heard = events.track_id.where(was_heard)[is_last]
+    last_sessions = (
+        tracks_heard.groupby([events.session_id, tracks_heard], dropna=False).count().reset_index(name="plays")
+    )
     neighbours = pairs.groupby("artist_name")[["other_artist_name", "score", "sessions_together"]].agg(list)
     library = Library(
         list(tracks.reset_index().itertuples(index=False, name="Track")),

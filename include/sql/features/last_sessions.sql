@@ -1,4 +1,4 @@
--- What was heard in the last sessions, and how often.
+-- What was heard in the last sessions, and how often; a session in which nothing was heard has a row without a track.
 with last_sessions as (
     select session_id, started_at
     from staging.listening_sessions
@@ -7,11 +7,12 @@ with last_sessions as (
     limit %(sessions)s
 )
 
-select session_id, track_id, count(*)::integer as plays
-from staging.listening_events
-where user_id = %(user_id)s
+select s.session_id, e.track_id, count(e.track_id)::integer as plays
+from last_sessions s
+left join staging.listening_events e
+    on e.user_id = %(user_id)s
     -- a play ends after its session began
-    and played_at >= (select min(started_at) from last_sessions)
-    and session_id in (select session_id from last_sessions)
-    and not skipped
-group by session_id, track_id
+    and e.played_at >= (select min(started_at) from last_sessions)
+    and e.session_id = s.session_id
+    and not e.skipped
+group by s.session_id, e.track_id
