@@ -123,6 +123,10 @@ chaos: $(INSTALLED)  ## Kill and starve a demo stack, compare with an undisturbe
 test: $(INSTALLED)  ## All tests, or some: ARGS='tests/unit -k parse'
 	@$(PYTHON) -m pytest $(or $(ARGS),--numprocesses 2 --dist loadfile --no-loadscope-reorder)
 
+.PHONY: check-exports
+check-exports: $(INSTALLED)  ## Real export files through everything, in a database of their own: FILES='a.zip b.zip'
+	@PYTHONPATH=.:plugins:dags $(PYTHON) -m tests.real_exports $(FILES)
+
 .PHONY: lint
 lint: $(INSTALLED)  ## Ruff, format, types, notebooks, compose file
 	@$(PYTHON) -m ruff check .
