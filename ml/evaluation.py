@@ -9,6 +9,7 @@ was played before, and compared with what was then heard.
   at least FAVOURITE_PLAYS times in the hold-out.
 * **playlists** (of real people): those the product's own steps make at the cutoff; what share of their tracks is heard
   in the hold-out, all in all and of each kind, and of each persona's list in that persona's later sessions.
+* **personas** (of real people): see `ml.persona_evaluation`; shuffled labels tell 0 bits.
 
 Listeners are invented (`include.demo`), from seeds that nothing was tuned on, or real: `FILES="a.zip folder
 b.zip@Europe/Berlin" make evaluate`, a listener a file or folder of any export Spotify gives, with the zone where it
@@ -375,6 +376,26 @@ def persona_row(playlists: Mapping[str, Mapping[str, Mapping[str, float]]]) -> l
     return summarise(judged, "real", "share heard")
 
 
+def lift_rows(personas: Sequence[Mapping[str, Any]]) -> list[dict]:
+    """What personas tell, beside those of the hour or of behaviour alone, and how alike they are to others.
+
+    :param personas: from judge_personas.
+    """
+
+    def of(measure: str) -> dict[str, float]:
+        return {row["listener"]: row[measure] for row in personas}
+
+    lifts = {OURS: of("lift"), "hour alone": of("lift_hour"), "behaviour alone": of("lift_behaviour")}
+    rows = summarise({"personas, held-out lift": lifts}, "real", "bits a play")
+    for question, measure in (
+        ("hour alone", "hour_ari"),
+        ("bootstrap", "bootstrap_ari"),
+        ("chosen anew", "bootstrap_choice_ari"),
+    ):
+        rows += summarise({f"personas, {question}": {OURS: of(measure)}}, "real", "adjusted Rand index")
+    return rows
+
+
 def table(rows: Sequence[dict[str, Any]]) -> str:
     lines = [
         f"{'people':8} {'question':22} {'recommender':22} {'n':>3} {'mean':>6} {'95 %':>13} {'ours ahead by':>13}"
@@ -460,7 +481,7 @@ def real_listeners(histories: Sequence[History]) -> list[Plays]:
 
 
 def judge_real(histories: Sequence[History]) -> list[dict]:
-    """Rows of rankings and of playlists.
+    """Rows of rankings, of playlists and of personas.
 
     :raises ValueError: nobody with enough listening before the hidden weeks.
     """
@@ -482,7 +503,10 @@ def judge_real(histories: Sequence[History]) -> list[dict]:
         rows += summarise(
             {f"playlists, {m}": lists for m, lists in playlists.items() if "persona" not in m}, "real", "share heard"
         )
-        return rows + persona_row(playlists)
+        from ml.persona_evaluation import judge_personas
+
+        personas = judge_personas(connection, [plays.name for plays in listeners])
+        return rows + persona_row(playlists) + lift_rows(personas)
 
 
 def main(arguments: list[str] | None = None) -> int:
