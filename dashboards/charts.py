@@ -243,7 +243,7 @@ def persona_hours(hours: pd.DataFrame, labels: list[str], colours: list[str]) ->
     )
 
 
-_NOT_FEATURES = {"persona_id", "distance", "session_id", "local_date", "start_hour", "audio_coverage"}
+_NOT_FEATURES = {"persona_id", "distance", "session_id", "local_date", "start_hour", "starts", "audio_coverage"}
 
 
 def session_map(points: pd.DataFrame) -> pd.DataFrame:
@@ -269,12 +269,10 @@ def map_chart(points: pd.DataFrame, labels: list[str], colours: list[str]) -> al
     """The map: one dot a session."""
     axis = alt.Axis(labels=False, ticks=False, domain=False, grid=True, tickCount=5)
     shown = with_days(
-        points[["x", "y", "persona", "plays", "minutes", "start_hour", "unique_artists", "local_date"]], "local_date"
+        points[["x", "y", "persona", "plays", "minutes", "starts", "unique_artists", "local_date"]], "local_date"
     )
     return (
-        alt.Chart(
-            shown.assign(starts=shown["start_hour"].map(lambda hour: f"{int(hour) % 24:02d}:{int(hour % 1 * 60):02d}"))
-        )
+        alt.Chart(shown)
         .mark_circle(opacity=0.55)
         .encode(
             x=alt.X("x:Q", title=None, axis=axis, scale=alt.Scale(zero=False, padding=10)),

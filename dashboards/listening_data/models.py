@@ -90,9 +90,10 @@ def session_points(user_id: str, period: Period, *, limit: int = 1200) -> pd.Dat
             order by local_date desc, session_id desc
             limit %(limit)s
         )
-        select n.persona_id, n.distance, f.*
+        select n.persona_id, n.distance, to_char(s.local_started_at, 'HH24:MI') as starts, f.*
         from newest n
         join ml.session_features f using (user_id, session_id)
+        join analytics.listening_sessions s using (user_id, session_id)
         order by f.session_id desc
         """,
         user_id=user_id,
