@@ -74,7 +74,8 @@ def test_clusters_tell_what_the_kinds_of_session_tell(connection, seed):
     rand = adjusted_rand_score([truth[s] for s in known], [found[s] for s in known])
     kinds, clusters = len(set(truth.values())), len(set(found.values()))
     print(f"seed {seed}: ARI {rand:.3f}, {clusters} clusters of {kinds} kinds, {len(known)} sessions")
-    assert len(known) > 0.99 * len(truth)
+    # sessions lived less than half an hour apart are one session to the pipeline
+    assert len(known) > 0.97 * len(truth)
     listener = read_listener(connection, life.listener.user_id)
     types = {name: number for number, name in enumerate(sorted(set(truth.values())))}
     of_types = lift_of_kinds(listener, np.array([types[truth.get(session, min(types))] for session in sorted(found)]))
