@@ -82,7 +82,7 @@ def read_listener(connection: psycopg.Connection, user_id: str) -> Listener:
     artists, plays = play_matrix(sessions.heard)
     column = {artist: i for i, artist in enumerate(artists)}
     at = {row[0]: i for i, row in enumerate(rows)}
-    halves = [([], [], []), ([], [], [])]  # type: ignore[var-annotated]
+    halves: list[tuple[list[int], list[int], list[int]]] = [([], [], []), ([], [], [])]
     for row in fetch(connection, "session_halves", {"user_id": user_id}):
         if row["session_id"] in at:
             for (counts, places, columns), name in zip(halves, ("first_plays", "second_plays"), strict=True):

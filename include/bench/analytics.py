@@ -164,7 +164,7 @@ def _rebuild_with_pandas(engine: sa.Engine) -> list[str]:
         }
     )
     events = events.sort_values(["user_id", "played_at", "event_id"], ignore_index=True)
-    events["skipped"] |= events["reason_end"].isin(["backbtn", "fwdbtn", "endplay", "unknown"])
+    events["skipped"] |= events["reason_end"].isin(["backbtn", "fwdbtn", "unknown"])
     events["started_at"] = events["played_at"] - pd.to_timedelta(events["ms_played"], unit="ms")
     events["local_started_at"] = events["started_at"].dt.tz_convert("UTC").dt.tz_localize(None)
     events["local_date"] = events["local_started_at"].dt.date

@@ -30,7 +30,7 @@ LONGEST_PAYLOAD_BYTES = 64 * 1024
 MOST_MS_PLAYED = 2**31 - 1
 MOST_SHAPES = 1_000
 CLOSELY = 2_000  # rows
-# A clock's start that is believed, in seconds; what is larger is in milliseconds. As in SQL's stream_ended_at.
+# A clock's start that is believed, in seconds; what is larger is in milliseconds. As in SQL's clock_seconds().
 EARLIEST_CLOCK_SECONDS, LATEST_CLOCK_SECONDS = 1_200_000_000, 99_999_999_999
 LATE_SECONDS = 60
 MICROSECOND = timedelta(microseconds=1)

@@ -181,14 +181,7 @@ measured as (
         known_by_name(r.source, r.payload) as known_by_name,
         nullif(r.payload ->> 'reason_end', '') as reason_end,
         r.payload ->> 'skipped' in ('true', '1', '1.0') as flag,
-        case when r.rank = 1 and jsonb_typeof(r.payload -> 'offline_timestamp') = 'number' then
-            case
-                when (r.payload -> 'offline_timestamp')::numeric between 1200000000 and 99999999999
-                    then to_timestamp((r.payload -> 'offline_timestamp')::double precision)
-                when (r.payload -> 'offline_timestamp')::numeric between 99999999999 and 9999999999999
-                    then to_timestamp((r.payload -> 'offline_timestamp')::numeric::double precision / 1000)
-            end
-        end as clock_start
+        case when r.rank = 1 then to_timestamp(clock_seconds(r.payload)::double precision) end as clock_start
     from read r
     offset 0  -- else the planner has each of these worked out again wherever it is named
 )

@@ -3,28 +3,30 @@
 drop index raw_listening_events_moved_from;
 drop index raw_listening_events_moved_to;
 
--- Where a stream ended by the device's own clock: offline_timestamp (seconds or milliseconds) is when it started, also of
--- online streams, while `ts` is when the app reported it, which after a pause can be weeks later. Not believed when the
--- stream would end after its report (the clock is ahead) or more than 31 days before it: Spotify asks a device to come
--- online every 30 days.
+-- When a stream began by the device's own clock, also of online streams: epoch seconds of offline_timestamp, which is in
+-- seconds or milliseconds. Null where it cannot be one.
+create function clock_seconds(payload jsonb) returns numeric language sql immutable parallel safe return
+    case when jsonb_typeof(payload -> 'offline_timestamp') = 'number' then
+        case
+            when (payload -> 'offline_timestamp')::numeric between 1200000000 and 99999999999
+                then (payload -> 'offline_timestamp')::numeric
+            when (payload -> 'offline_timestamp')::numeric between 99999999999 and 9999999999999
+                then (payload -> 'offline_timestamp')::numeric / 1000
+        end
+    end;
+
+-- Where a stream ended by that clock. `ts` is when the app reported it, which after a pause can be weeks later. The clock is
+-- not believed when the stream would end after its report (it is ahead) or more than 31 days before it: Spotify asks a
+-- device to come online every 30 days.
 create or replace function stream_ended_at(payload jsonb, played_at timestamptz) returns timestamptz
 language sql immutable parallel safe return
-    case
-        when jsonb_typeof(payload -> 'offline_timestamp') = 'number' and jsonb_typeof(payload -> 'ms_played') = 'number'
-        then case
-            when (payload -> 'offline_timestamp')::numeric between 1200000000 and 9999999999999
-                and (payload -> 'ms_played')::numeric between 0 and 86400000
-            then case
-                when played_at - to_timestamp((
-                    (payload -> 'offline_timestamp')::numeric
-                    / case when (payload -> 'offline_timestamp')::numeric > 99999999999 then 1000 else 1 end
-                    + (payload -> 'ms_played')::numeric / 1000
-                )::double precision) between interval '-10 seconds' and interval '31 days'
-                then to_timestamp((
-                    (payload -> 'offline_timestamp')::numeric
-                    / case when (payload -> 'offline_timestamp')::numeric > 99999999999 then 1000 else 1 end
-                    + (payload -> 'ms_played')::numeric / 1000
-                )::double precision)
+    case when jsonb_typeof(payload -> 'ms_played') = 'number' and clock_seconds(payload) is not null then
+        case when (payload -> 'ms_played')::numeric between 0 and 86400000 then
+            case
+                when played_at - to_timestamp(
+                    (clock_seconds(payload) + (payload -> 'ms_played')::numeric / 1000)::double precision
+                ) between interval '-10 seconds' and interval '31 days'
+                then to_timestamp((clock_seconds(payload) + (payload -> 'ms_played')::numeric / 1000)::double precision)
                 else played_at
             end
             else played_at
