@@ -41,7 +41,7 @@ async def health(_: Request) -> Response:
 
 def create_app() -> Starlette:
     """The whole site as an ASGI app."""
-    builder = marimo.create_asgi_app(quiet=True, asset_url=FRONTEND_PATH, html_head=theme.head())
+    builder = marimo.create_asgi_app(quiet=True, asset_url=FRONTEND_PATH, html_head=str(theme.head()))
     for page in PAGES:
         builder = builder.with_app(
             path=f"/{page}", root=str(NOTEBOOKS / f"{page}.py"), middleware=[partial(Prerender, page=page)]

@@ -29,7 +29,7 @@ def lines(*parts: str) -> Markup:
 
 def page_part(*parts: object) -> mo.Html:
     """A piece of the page as a cell's output."""
-    return mo.Html(_blocks.part(joined(parts)))
+    return mo.Html(str(_blocks.part(joined(parts))))  # marimo cannot send a Markup to the browser
 
 
 def block(title: str, *parts: object, note: str = "", control: object = None) -> Markup:
