@@ -20,9 +20,9 @@ _svg = macros("svg_charts.html.j2")
 _WEEKDAYS = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
 
 
-def _opacity(value: float, top: float) -> float:
+def _opacity(value: float, top: float) -> str:
     """Square-root scale from 0.18 to 1: a few plays stay visible beside the busiest day."""
-    return 0.18 + 0.82 * math.sqrt(min(value / top, 1.0)) if top else 0.0
+    return f"{0.18 + 0.82 * math.sqrt(min(value / top, 1.0)) if top else 0.0:.2f}"
 
 
 def calendar(days: pd.DataFrame, end: dt.date, *, weeks: int = 53) -> Markup:
@@ -44,15 +44,9 @@ def calendar(days: pd.DataFrame, end: dt.date, *, weeks: int = 53) -> Markup:
             if week < weeks - 2 and (week or date.day <= 14):
                 months.append((x, f"{date:%b}"))
         row = played.get(date)
+        opacity = None if row is None else _opacity(row.ms_played, busiest)
         words = "silence" if row is None else f"{count(row.plays)} plays, {duration(row.ms_played)}"
-        cells.append(
-            {
-                "x": x,
-                "y": top + weekday * step,
-                "opacity": None if row is None else _opacity(row.ms_played, busiest),
-                "title": f"{date:%a %-d %b %Y}: {words}",
-            }
-        )
+        cells.append((x, top + weekday * step, opacity, f"{date:%a %-d %b %Y}: {words}"))
     weekdays = [(top + weekday * step + 10, _WEEKDAYS[weekday]) for weekday in (0, 2, 4)]
     label = f"Calendar of the last {weeks} weeks: music on {len(played)} days"
     return _svg.calendar(cells, months, weekdays, size, left + weeks * step, top + 7 * step, label)
@@ -76,15 +70,13 @@ def clock(hours: pd.DataFrame) -> Markup:
                 for radius, angle in ((high, start), (high, end), (low, end), (low, start))
             ]
             row = amounts.get((weekday, hour))
-            words = "silence" if row is None else f"{duration(row.ms_played)}, {count(row.plays)} plays"
-            cells.append(
-                {
-                    "path": f"M{corners[0]}A{high:.1f} {high:.1f} 0 0 1 {corners[1]}"
-                    f"L{corners[2]}A{low:.1f} {low:.1f} 0 0 0 {corners[3]}Z",
-                    "opacity": None if row is None else _opacity(row.ms_played, busiest),
-                    "title": f"{_WEEKDAYS[weekday - 1]} {hour:02d}:00–{hour:02d}:59: {words}",
-                }
+            path = (
+                f"M{corners[0]}A{high:.1f} {high:.1f} 0 0 1 {corners[1]}"
+                f"L{corners[2]}A{low:.1f} {low:.1f} 0 0 0 {corners[3]}Z"
             )
+            opacity = None if row is None else _opacity(row.ms_played, busiest)
+            words = "silence" if row is None else f"{duration(row.ms_played)}, {count(row.plays)} plays"
+            cells.append((path, opacity, f"{_WEEKDAYS[weekday - 1]} {hour:02d}:00–{hour:02d}:59: {words}"))
     outer = inner + 7 * ring + 12
     angles = [(hour, math.radians(15 * hour - 90)) for hour in range(0, 24, 3)]
     labels = [(outer * math.cos(angle), outer * math.sin(angle) + 4, hour) for hour, angle in angles]

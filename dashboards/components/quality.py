@@ -46,9 +46,11 @@ def check_history(history: pd.DataFrame) -> Markup:
     runs = list(history.sort_values("checked_at")["run_id"].drop_duplicates())
     noticed: list[dict[str, Any]] = []
     passed: list[dict[str, Any]] = []
-    for (table, name), rows in history.groupby(["table_name", "check_name"], sort=False):
-        by_run = {row.run_id: row for row in rows.itertuples()}
-        outcomes = dict(rows["outcome"].value_counts())
+    checks: dict[tuple[str, str], dict[str, Any]] = {}
+    for row in history.itertuples():
+        checks.setdefault((row.table_name, row.check_name), {})[row.run_id] = row
+    for (table, name), by_run in checks.items():
+        outcomes = dict(Counter(row.outcome for row in by_run.values()).most_common())
         check = {"table": table, "name": name, "results": [by_run.get(run) for run in runs], "outcomes": outcomes}
         (passed if outcomes.keys() == {"PASS"} else noticed).append(check)
     return _quality.check_history(noticed, passed)
