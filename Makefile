@@ -7,7 +7,7 @@ VENV := .local/venv
 PYTHON := $(VENV)/bin/python
 UV := $(VENV)/bin/uv
 INSTALLED := $(VENV)/requirements.lock
-STACK := $(PYTHON) -m include.stack.local.stack
+STACK := $(PYTHON) -m include.stack.local
 LOCK := $(UV) pip compile --universal --python-version 3.11 --quiet --no-header --no-emit-find-links --no-emit-index-url
 
 export PYTHONPATH := $(CURDIR)

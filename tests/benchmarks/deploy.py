@@ -132,7 +132,7 @@ def celery_stack(folder: Path, broker_url: str, simulator: SimulatorClient) -> S
     """The product as for real listeners, whose Spotify is `simulator`; no worker yet."""
     from include.stack.local.ports import DEFAULTS
     from include.stack.local.stack import Stack
-    from include.stack.local.state import State
+    from include.stack.local.state_folder import StateFolder
 
     os.environ |= {f"{service.upper()}_PORT": "0" for service in DEFAULTS}
     settings = SOONER | {
@@ -146,13 +146,13 @@ def celery_stack(folder: Path, broker_url: str, simulator: SimulatorClient) -> S
         "SPOTIFY_ACCOUNTS_URL": simulator.url,
         "RECCOBEATS_URL": simulator.reccobeats_url,
     }
-    return Stack(State(folder), "real", settings=settings)
+    return Stack(StateFolder(folder), "real", settings=settings)
 
 
 def authorize(stack: Stack, simulator: SimulatorClient, listeners: list[Listener]) -> None:
     import psycopg
 
-    from include.stack.local.stack import DAG_ID
+    from include.operations.airflow_client import DAG_ID
 
     with psycopg.connect(stack.owner_conninfo) as connection:
         for listener in listeners:
@@ -179,7 +179,8 @@ def authorize(stack: Stack, simulator: SimulatorClient, listeners: list[Listener
 
 
 def start_worker(stack: Stack, name: str) -> None:
-    from include.stack.local.stack import PROJECT, PYTHON
+    from include import PROJECT
+    from include.stack.local.stack import PYTHON
 
     command = [PYTHON, "-m", "airflow", "celery", "worker", "--celery-hostname", f"{name}@%h", "--skip-serve-logs"]
     command += ["--pid", str(stack.state.folder / f"{name}.pid"), "--without-mingle", "--without-gossip"]
@@ -206,8 +207,8 @@ def run(
     :param shown: what Spotify has shown so far, as listener and milliseconds; that of `now` is added.
     :raises RuntimeError: the run did not succeed, or the database holds anything else than `shown`.
     """
-    from include.stack.local.airflow_client import FINISHED_RUNS
-    from include.stack.local.stack import DAG_ID, RUN_TIMEOUT
+    from include.operations.airflow_client import DAG_ID, FINISHED_RUNS
+    from include.stack.local.stack import RUN_TIMEOUT
 
     simulator.set_clock(now)
     run_id = stack.airflow.trigger(DAG_ID, run_after=now)
@@ -229,7 +230,7 @@ def run(
 
 
 def ingestion(stack: Stack, run_id: str) -> list[dict[str, Any]]:
-    from include.stack.local.stack import DAG_ID
+    from include.operations.airflow_client import DAG_ID
 
     return [task for task in stack.airflow.task_instances(DAG_ID, run_id) if task["task_id"] == INGEST]
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg
 
+from include.operations.listening_database import LISTENING_DATABASE
 from include.stack.local import postgres
 from tests.benchmarks import Figure, at_least, at_most, benchmark, listening_database
 from tests.support.plain_script import AS_OF, assert_same, fill, plain_script
@@ -23,8 +24,7 @@ def ml_layer() -> list[Figure]:
     """Features to playlists: the plain script's time over ours, and our process's peak memory, imports included."""
     with listening_database() as socket_dir:
         conninfo, owner = (
-            postgres.conninfo(socket_dir, postgres.LISTENING_DATABASE, f"listening_{role}")
-            for role in ("writer", "owner")
+            postgres.conninfo(socket_dir, LISTENING_DATABASE, f"listening_{role}") for role in ("writer", "owner")
         )
         fill(conninfo, owner, SESSIONS)
         plain, plain_mb, expected = measured(plain_script, conninfo)

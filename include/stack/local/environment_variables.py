@@ -1,4 +1,4 @@
-"""The environment of every process: Airflow configured by variables alone, connections, addresses, secrets."""
+"""The environment variables of each process of the stack. Airflow is configured by them alone, without a file."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ from pathlib import Path
 from cryptography.fernet import Fernet
 from dotenv import dotenv_values
 
+from include import PROJECT
+from include.operations.airflow_client import ADMIN
+from include.operations.listening_database import LISTENING_DATABASE
 from include.stack.local import postgres
 from include.stack.local.ports import LOOPBACK
-from include.stack.local.state import PROJECT, State, write_private
+from include.stack.local.state_folder import StateFolder, write_private
 
 METADATA_DATABASE = "airflow"
-ADMIN = "admin"
 ENV_FILE = PROJECT / ".env"
 
 
-def admin_password(state: State) -> str:
-    """The password of Airflow's user `admin`, in the file its SimpleAuthManager reads; generated at first use."""
+def admin_password(state: StateFolder) -> str:
+    """The password of Airflow's user `admin`, from the file its SimpleAuthManager reads; generated at first use."""
     file = passwords_file(state)
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -28,16 +30,18 @@ def admin_password(state: State) -> str:
     return json.loads(file.read_text())[ADMIN]
 
 
-def passwords_file(state: State) -> Path:
+def passwords_file(state: StateFolder) -> Path:
+    """The file with the passwords of Airflow's users."""
     return state.folder / "secrets" / "airflow_passwords.json"
 
 
 def address(port: int) -> str:
+    """The URL of a port on 127.0.0.1."""
     return f"http://{LOOPBACK}:{port}"
 
 
 def base_environment() -> dict[str, str]:
-    """What every process inherits: the caller's variables but Airflow's, and the import path."""
+    """For every process: the caller's variables without Airflow's, and the import path."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
     no_proxy = ",".join(filter(None, [os.environ.get("NO_PROXY") or os.environ.get("no_proxy"), LOOPBACK, "localhost"]))
     path = os.pathsep.join(filter(None, [str(Path(sys.executable).parent), os.environ.get("PATH")]))
@@ -52,31 +56,34 @@ def base_environment() -> dict[str, str]:
 
 
 def dashboards_environment(socket_dir: Path, ports: dict[str, int]) -> dict[str, str]:
+    """For the dashboards: the database as its reader, and their own address, to which Airflow links too."""
     return {
-        "LISTENING_READER_DSN": postgres.conninfo(socket_dir, postgres.LISTENING_DATABASE, "listening_reader"),
+        "LISTENING_READER_DSN": postgres.conninfo(socket_dir, LISTENING_DATABASE, "listening_reader"),
         "DASHBOARDS_URL": address(ports["dashboards"]),
     }
 
 
 def database_environment(socket_dir: Path) -> dict[str, str]:
-    """For psql and its kin: the listening database as its owner."""
-    return {"PGHOST": str(socket_dir), "PGDATABASE": postgres.LISTENING_DATABASE, "PGUSER": "listening_owner"}
+    """For psql, pg_dump and the like: the listening database, as its owner."""
+    return {"PGHOST": str(socket_dir), "PGDATABASE": LISTENING_DATABASE, "PGUSER": "listening_owner"}
 
 
 def metadata_environment(socket_dir: Path) -> dict[str, str]:
+    """For Airflow: where its metadata database is."""
     url = postgres.sqlalchemy_url(socket_dir, METADATA_DATABASE, METADATA_DATABASE, "psycopg2")
     return {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": url.render_as_string(hide_password=False)}
 
 
-def airflow_environment(state: State, socket_dir: Path, ports: dict[str, int]) -> dict[str, str]:
-    """What Airflow and its tasks need, for the demo (simulated Spotify, no schedule) or the real thing (`.env`)."""
+def airflow_environment(state: StateFolder, socket_dir: Path, ports: dict[str, int]) -> dict[str, str]:
+    """For Airflow and its tasks; for the demo with the simulated Spotify and no schedule, else with `.env`."""
 
     def connection(role: str) -> str:
         return json.dumps(
-            {"conn_type": "postgres", "host": str(socket_dir), "login": role, "schema": postgres.LISTENING_DATABASE}
+            {"conn_type": "postgres", "host": str(socket_dir), "login": role, "schema": LISTENING_DATABASE}
         )
 
     environment = {
+        **base_environment(),
         "AIRFLOW_HOME": str(state.airflow_home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(PROJECT / "dags"),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
@@ -108,7 +115,7 @@ def airflow_environment(state: State, socket_dir: Path, ports: dict[str, int]) -
     else:
         simulator = address(ports["simulator"])
         environment |= {
-            # The simulated days are asked for by hand; the schedule would add runs of today.
+            # Each simulated day's run is triggered by hand; the schedule would add runs of the real today.
             "AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE": "False",
             "SPOTIFY_API_URL": f"{simulator}/v1/",
             "SPOTIFY_ACCOUNTS_URL": simulator,

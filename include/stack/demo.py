@@ -1,4 +1,4 @@
-"""The demo's world: its days, its listeners and their accounts at the simulated Spotify."""
+"""What the demo adds to a stack: simulated days, listeners, and their accounts at the simulated Spotify."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ import psycopg
 from include.demo.client import SimulatorClient
 from include.demo.listeners import DEMO_LISTENERS
 from include.listener_ids import connection_id_of
-from include.stack.local.airflow_client import AirflowClient
+from include.operations.airflow_client import AirflowClient
 
 DAYS_BEFORE_TODAY = 30
-TIME_OF_DAY = time(4, tzinfo=UTC)  # as the DAG's schedule
+TIME_OF_DAY = time(4, tzinfo=UTC)  # when the DAG's schedule runs it too
 
 
 def real_time() -> datetime:
+    """The real time, UTC, to the second."""
     return datetime.now(UTC).replace(microsecond=0)
 
 
 class SimulatedClock:
-    """The moment the demo is in: 30 days ago at first, a day later after each run that succeeded, never in the future.
+    """The demo's current time: 30 days ago at first, a day later after each run that succeeds, never in the future.
 
-    :param file: remembers the first moment and the next one.
-    :param present: tells the real time.
+    :param file: stores the first moment and the current one.
+    :param present: returns the real time.
     """
 
     def __init__(self, file: Path, present: Callable[[], datetime] = real_time) -> None:
@@ -38,7 +39,7 @@ class SimulatedClock:
 
     @property
     def start(self) -> datetime:
-        """What the exports end with."""
+        """The first moment; the exports go up to it."""
         return self._read("start")
 
     @property
@@ -46,13 +47,13 @@ class SimulatedClock:
         return min(self._read("now"), self.present())
 
     def begin_run(self) -> datetime:
-        """The moment of a run that begins. The next is a minute later: two runs of one moment would have one name."""
+        """Return the time of a run that starts now, and go on a minute: two runs of one time would have one id."""
         moment = self.now
         self._write(self.start, moment + timedelta(minutes=1))
         return moment
 
     def advance(self) -> None:
-        """The day's run succeeded: go on to the next day."""
+        """Go on to the next day, because this day's run succeeded."""
         self._write(self.start, datetime.combine(self.now.date() + timedelta(days=1), TIME_OF_DAY))
 
     def _read(self, name: str) -> datetime:
@@ -65,11 +66,15 @@ class SimulatedClock:
 
 
 def connection_id(user_id: str) -> str:
+    """The id of a demo listener's Airflow connection."""
     return "spotify_default" if user_id == DEMO_LISTENERS[0].user_id else connection_id_of(user_id)
 
 
 def register_listeners(owner_conninfo: str, authorized_at: datetime) -> None:
-    """The demo listeners, their time zones and consents, as `make authorize` registers real ones. Again: no change."""
+    """Insert the demo's listeners with their time zones and consents, as `make authorize` does for real ones.
+
+    Those who are there already stay as they are.
+    """
     with psycopg.connect(owner_conninfo) as connection:
         for listener in DEMO_LISTENERS:
             connection.execute(
@@ -92,7 +97,7 @@ def register_listeners(owner_conninfo: str, authorized_at: datetime) -> None:
 
 
 def authorize_accounts(airflow: AirflowClient, simulator: SimulatorClient, authorized_at: datetime) -> None:
-    """A connection for each demo listener who has none yet."""
+    """Create an Airflow connection for each demo listener who has none yet."""
     existing = {connection["connection_id"] for connection in airflow.connections()}
     for listener in DEMO_LISTENERS:
         if connection_id(listener.user_id) in existing:

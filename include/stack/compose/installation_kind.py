@@ -1,4 +1,4 @@
-"""Whose a containerised installation is: the demo's or a real listener's. Claimed at its first start, never mixed."""
+"""Whether an installation in containers is for the demo or for real listeners; decided at its first start, for good."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ KIND = Path("/opt/airflow/settings/kind")
 
 
 def claim(kind: str, *, file: Path = KIND) -> str | None:
-    """Make the installation `kind` (`demo` or `real`); what stands in the way, or None.
+    """Record the installation's kind, `demo` or `real`; return why that is impossible, or None.
 
-    `real` yields to a demo that is there: `docker compose up` without the profile starts it without its simulator.
+    `real` is no error on a demo: `docker compose up` without the profile starts the demo without its simulator.
     """
     if not file.exists():
         unfinished = file.with_suffix(".new")

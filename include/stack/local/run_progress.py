@@ -1,4 +1,4 @@
-"""A DAG run as a person at a terminal sees it: started, followed task by task, and what went wrong."""
+"""Prints a DAG run's progress on the terminal, task by task, and why it failed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from include.stack.local.airflow_client import FINISHED_RUNS, FINISHED_TASKS, AirflowClient
+from include.operations.airflow_client import FINISHED_RUNS, FINISHED_TASKS, AirflowClient
 
 SIGNS = {"success": "✓", "failed": "✗", "skipped": "-", "upstream_failed": "↯", "removed": "-"}
 LOG_LINES = 25
@@ -25,10 +25,10 @@ def follow(
 ) -> str:
     """Print each task as it ends, until the run has ended; return its state.
 
-    :param check: called in between; raises when the run cannot go on.
+    :param check: called every second; raises when the run cannot go on.
     :raises TimeoutError: the run has not ended after `timeout` seconds.
     """
-    told: set[tuple[str, int]] = set()
+    printed: set[tuple[str, int]] = set()
     deadline = time.monotonic() + timeout
     while True:
         check()
@@ -40,8 +40,8 @@ def follow(
             continue
         for task in sorted(tasks, key=lambda task: task["end_date"] or ""):
             key = (task["task_id"], task["map_index"])
-            if task["state"] in FINISHED_TASKS and key not in told:
-                told.add(key)
+            if task["state"] in FINISHED_TASKS and key not in printed:
+                printed.add(key)
                 say(_line(task))
         if state in FINISHED_RUNS:
             return state

@@ -1,4 +1,4 @@
-"""Where everything local lies: one folder, `.local/` or what LISTENING_STATE_DIR names."""
+"""The folder that holds everything a local stack keeps: `.local/`, or the one in LISTENING_STATE_DIR."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[3]
 
 
-class StateError(Exception):
-    """What stands in the way, and what the user can do about it."""
+class SetupError(Exception):
+    """Why the stack cannot start or do this, and what the user can do about it."""
 
 
 @dataclass(frozen=True)
-class State:
-    """The folders and files of one local installation. It holds either the demo's data or a real listener's."""
+class StateFolder:
+    """The folders and files of one local installation, which holds either the demo's data or real listeners'."""
 
     folder: Path
 
     @classmethod
-    def from_environment(cls) -> State:
+    def from_environment(cls) -> StateFolder:
         return cls(Path(os.environ.get("LISTENING_STATE_DIR") or PROJECT / ".local").resolve())
 
     @property
@@ -48,7 +48,7 @@ class State:
 
     @property
     def run_lock(self) -> Path:
-        """Locked by the one stack that runs; its pid is inside."""
+        """Locked by the running stack; contains its process id."""
         return self.folder / "stack.lock"
 
     @property
@@ -57,7 +57,7 @@ class State:
 
     @property
     def clock(self) -> Path:
-        """The demo's simulated days: the first, and the one the next run will be in."""
+        """The demo's simulated time: the first moment and the current one."""
         return self.folder / "clock.json"
 
     @property
@@ -82,15 +82,15 @@ class State:
         return file.read_text().strip() if file.exists() else None
 
     def claim(self, kind: str) -> None:
-        """Make this the state of the demo or of real listeners, once and for all.
+        """Record that this folder is for the demo or for real listeners; it stays so until `make clean`.
 
-        :raises StateError: it already holds the other.
+        :raises SetupError: it already holds the other kind's data.
         """
         if self.kind not in (None, kind):
             held, wanted = (
                 ("the demo's data", "real listeners'") if kind == "real" else ("real listeners' data", "the demo's")
             )
-            raise StateError(
+            raise SetupError(
                 f"{self.folder} holds {held}, which must not mix with {wanted}.\n"
                 "Either `make clean` first, or keep both: set LISTENING_STATE_DIR to another folder."
             )
@@ -98,7 +98,7 @@ class State:
         write_private(self.folder / "kind", kind)
 
     def secret(self, name: str, generate: Callable[[], str] = lambda: secrets.token_hex(64)) -> str:
-        """A secret of this installation, generated at first use, readable by its owner only."""
+        """A secret of this installation, generated at first use, in a file only its owner can read."""
         file = self.folder / "secrets" / name
         if not file.exists():
             file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -107,8 +107,8 @@ class State:
 
 
 def write_private(file: Path, text: str) -> None:
-    """Write a file that only its owner can read; whole or not at all, whenever the process is killed."""
-    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=file.name)  # mkstemp gives rights 0600
+    """Write a file that only its owner can read; if the process is killed, it is written completely or not at all."""
+    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=file.name)  # mkstemp creates the file with mode 0600
     with os.fdopen(descriptor, "w") as stream:
         stream.write(text)
     Path(name).replace(file)

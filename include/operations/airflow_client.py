@@ -1,4 +1,4 @@
-"""What the stack asks of Airflow, over its REST API: health, connections, runs, task states, logs."""
+"""A client of Airflow's REST API: health, connections, runs, task states, logs."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 import httpx
 
-from include.stack.local.environment import ADMIN
-
+DAG_ID = "spotify_listening"
+ADMIN = "admin"  # Airflow's first user
 FINISHED_RUNS = ("success", "failed")
 FINISHED_TASKS = ("success", "failed", "skipped", "upstream_failed", "removed")
 SECONDS_TO_ANSWER = 120  # a busy two-core machine answers late, but it answers
@@ -17,7 +17,7 @@ COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 
 
 class AlreadyExists(httpx.HTTPStatusError):
-    """Airflow holds one of that name (status 409)."""
+    """Airflow already has one of that name (status 409)."""
 
 
 class AirflowClient:
@@ -32,7 +32,7 @@ class AirflowClient:
         self.http = httpx.Client(base_url=address, timeout=SECONDS_TO_ANSWER, trust_env=False)
 
     def health(self) -> dict[str, str]:
-        """State of each component; all 'unreachable' while the API server does not answer."""
+        """The state of each component; all are 'unreachable' while the API server does not answer."""
         try:
             answer = self.http.get("/api/v2/monitor/health", timeout=5)
             answer.raise_for_status()
@@ -49,6 +49,7 @@ class AirflowClient:
             self._request("POST", "/connections", json=body)
 
     def connections(self) -> list[dict[str, Any]]:
+        """All connections, without their passwords."""
         return self._request("GET", "/connections").json()["connections"]
 
     def delete_connection(self, connection_id: str) -> None:
@@ -56,21 +57,25 @@ class AirflowClient:
         self._request("DELETE", f"/connections/{quote(connection_id, safe='')}", accept=(404,))
 
     def dag_exists(self, dag_id: str) -> bool:
+        """Whether Airflow has read the DAG."""
         return self._request("GET", f"/dags/{dag_id}", accept=(404,)).status_code == 200
 
     def import_errors(self) -> list[dict[str, Any]]:
+        """The DAG files that could not be imported: filename, stack_trace."""
         return self._request("GET", "/importErrors").json()["import_errors"]
 
     def is_paused(self, dag_id: str) -> bool:
+        """Whether the DAG is paused."""
         return self._request("GET", f"/dags/{dag_id}").json()["is_paused"]
 
     def unpause(self, dag_id: str) -> None:
+        """Let the DAG run."""
         self._request("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
 
     def trigger(self, dag_id: str, *, run_after: datetime) -> str:
         """Start a run whose time is `run_after`; return its id.
 
-        :raises AlreadyExists: a run bears that time already.
+        :raises AlreadyExists: there is a run of that time already.
         """
         body = {"logical_date": None, "run_after": run_after.isoformat()}
         return self._request("POST", f"/dags/{dag_id}/dagRuns", json=body).json()["dag_run_id"]
@@ -81,9 +86,11 @@ class AirflowClient:
         return self._request("GET", f"/dags/{dag_id}/dagRuns", params=params).json()["dag_runs"]
 
     def run(self, dag_id: str, run_id: str) -> dict[str, Any]:
+        """One run: state, start_date, end_date, …"""
         return self._request("GET", f"/dags/{dag_id}/dagRuns/{run_id}").json()
 
     def fail_run(self, dag_id: str, run_id: str, note: str) -> None:
+        """Mark a run failed, with a note that says why."""
         self._request("PATCH", f"/dags/{dag_id}/dagRuns/{run_id}", json={"state": "failed", "note": note})
 
     def delete_run(self, dag_id: str, run_id: str) -> None:
@@ -91,6 +98,7 @@ class AirflowClient:
         self._request("DELETE", f"/dags/{dag_id}/dagRuns/{run_id}", accept=(404,))
 
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """The run's task instances: task_id, map_index, state, try_number, start_date, end_date, …"""
         answer = self._request("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances", params={"limit": 100})
         return answer.json()["task_instances"]
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from include.stack.local.airflow_client import AirflowClient, AlreadyExists
+from include.operations.airflow_client import AirflowClient, AlreadyExists
 
 
 def client_of(handler):

@@ -1,29 +1,29 @@
 """Prepares the listening database of a server with passwords: roles, database, rights to connect, newest schema.
 
-`python -m include.stack.compose.database` runs before every start; again changes nothing but the passwords, which
-follow the secrets. For a server of your own, point PGHOST, PGPORT and PGUSER (a superuser) at it.
+`python -m include.stack.compose.listening_init` runs before every start. Running it again changes only the passwords,
+which are set to those of the secrets. For a server of your own, set PGHOST, PGPORT and PGUSER (a superuser).
 """
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import psycopg
 import sqlalchemy as sa
 from psycopg import sql
 
-from include.operations.secrets import DATABASE, LISTENING_HOST, ROLES, SECRETS
+from include.operations.listening_database import LISTENING_DATABASE, ROLES, ROLES_SQL
+from include.operations.secrets import LISTENING_HOST, SECRETS
 from include.sql.schema.migrate import migrate
 
-ROLES_SQL = Path(__file__).parents[2] / "sql" / "roles.sql"
 
-
-def prepare(server: str, passwords: dict[str, str], database: str = DATABASE) -> tuple[str | None, str | None]:
-    """Create what is missing; return the schema's revision before and after.
+def prepare(
+    server: str, passwords: dict[str, str], database: str = LISTENING_DATABASE
+) -> tuple[str | None, str | None]:
+    """Create what is missing and migrate the schema; return its revision before and after.
 
     :param server: libpq conninfo of a superuser, without a database.
-    :param passwords: of each of the three roles.
+    :param passwords: by role, for each of the three.
     :raises psycopg.Error, sqlalchemy.exc.SQLAlchemyError: the server refused.
     """
     with psycopg.connect(server, dbname="postgres", autocommit=True) as connection:

@@ -1,4 +1,4 @@
-"""What the data look like after a run: rows, personas, the newest playlist, the checks' outcome."""
+"""Prints what the listening database holds after a run: rows, personas, the newest playlist, failed checks."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ TRACKS_SHOWN = 10
 WIDTH = 140  # at most; on a terminal, what it has
 
 
-def print_summary(owner_conninfo: str, console: Console | None = None) -> None:
-    """Print tables on what the listening database holds now."""
+def print_data_summary(owner_conninfo: str, console: Console | None = None) -> None:
+    """Print tables of the rows, the personas, the newest playlist and the newest checks."""
     console = console or Console(width=min(shutil.get_terminal_size((WIDTH, 40)).columns, WIDTH), highlight=False)
     with psycopg.connect(owner_conninfo, row_factory=dict_row) as connection:
         for table in (_rows(connection), _personas(connection), _playlist(connection), _checks(connection)):

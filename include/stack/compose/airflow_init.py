@@ -1,17 +1,17 @@
-"""Prepares Airflow's metadata database: newest schema, and the first account when there is none.
+"""Prepares Airflow's metadata database: the newest schema, and the user admin if there is none.
 
-`python -m include.stack.compose.airflow_database` runs before every start.
+`python -m include.stack.compose.airflow_init` runs before every start.
 """
 
 from __future__ import annotations
 
+from include.operations.airflow_client import ADMIN
 from include.operations.secrets import SECRETS
-from include.stack.compose import settings
-from include.stack.local.environment import ADMIN
+from include.stack.compose import installation_kind
 
 
 def airflow(*arguments: str) -> None:
-    """Airflow's command line, in this process: a password never becomes an argument others can see."""
+    """Run an Airflow command in this process: as arguments of a new one, others could read the password."""
     from airflow.cli.cli_parser import get_parser
 
     options = get_parser().parse_args(arguments)
@@ -19,9 +19,9 @@ def airflow(*arguments: str) -> None:
 
 
 def main() -> None:
-    settings.claim("real")
+    installation_kind.claim("real")
     airflow("db", "migrate")
-    # An account that exists stays as it is: its owner may have changed the password.
+    # An existing user is left alone: the password may have been changed.
     password = (SECRETS / "admin" / "password").read_text()
     name = ("--username", ADMIN, "--firstname", "Airflow", "--lastname", "Admin", "--email", "admin@localhost")
     airflow("users", "create", *name, "--role", "Admin", "--password", password)

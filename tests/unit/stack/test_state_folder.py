@@ -4,13 +4,14 @@ import stat
 
 import pytest
 
-from include.stack.local.stack import clean, only_stack, running_stack
-from include.stack.local.state import State, StateError
+from include.stack.local.commands import clean
+from include.stack.local.stack_lock import only_stack, running_stack
+from include.stack.local.state_folder import SetupError, StateFolder
 
 
 @pytest.fixture
 def state(tmp_path):
-    return State(tmp_path / "state")
+    return StateFolder(tmp_path / "state")
 
 
 def test_a_secret_stays_the_same_and_private(state):
@@ -25,7 +26,7 @@ def test_a_secret_stays_the_same_and_private(state):
 def test_demo_and_real_data_do_not_mix(state, first, second):
     state.claim(first)
     state.claim(first)
-    with pytest.raises(StateError, match=r"LISTENING_STATE_DIR"):
+    with pytest.raises(SetupError, match=r"LISTENING_STATE_DIR"):
         state.claim(second)
     assert state.kind == first
 
@@ -33,7 +34,7 @@ def test_demo_and_real_data_do_not_mix(state, first, second):
 def test_clean_keeps_real_data_unless_told(state):
     state.claim("real")
     state.exports.mkdir()
-    with pytest.raises(StateError, match="YES=1"):
+    with pytest.raises(SetupError, match="YES=1"):
         clean(state, yes=False)
     assert state.exports.exists()
     clean(state, yes=True)
@@ -50,7 +51,7 @@ def test_clean_keeps_the_virtual_environment(state):
 
 def test_only_one_stack_runs(state):
     with only_stack(state):
-        with pytest.raises(StateError, match="make stop"), only_stack(state):
+        with pytest.raises(SetupError, match="make stop"), only_stack(state):
             pass
         runner = running_stack(state)
         assert runner is not None
