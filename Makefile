@@ -150,7 +150,7 @@ evaluate: $(INSTALLED)  ## Rankings and playlists against simple rivals (FILES="
 
 .PHONY: lifelike
 lifelike: $(INSTALLED)  ## Statistics of the simulated listening beside real ones (FILES='a.zip b.zip': your own exports too)
-	@$(PYTHON) -m include.demo.lifelike $(FILES)
+	@$(PYTHON) -m include.demo.history_statistics $(FILES)
 
 .PHONY: lock
 lock: $(INSTALLED)  ## Compile requirements.lock from requirements.txt

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import psycopg
 
-from include.demo.client import SimulatorClient
 from include.demo.listeners import DEMO_LISTENERS
+from include.demo.simulator.client import SimulatorClient
 from include.listener_ids import connection_id_of
 from include.operations.airflow_client import AirflowClient
 

@@ -18,9 +18,9 @@ from tests.benchmarks import Figure, at_least, benchmark
 from tests.chaos import chaos
 
 if TYPE_CHECKING:
-    from include.demo.client import SimulatorClient
     from include.demo.listeners import Listener
     from include.demo.recently_played import RecentlyPlayed
+    from include.demo.simulator.client import SimulatorClient
     from include.stack.local.stack import Stack
 
 LISTENERS = 50
@@ -44,16 +44,17 @@ def scale_2_workers_vs_1() -> list[Figure]:
     Compared is the ingestion, which is mapped per listener and waits for Spotify: from its first task's start to its
     last one's end. After every run the database must hold exactly the plays that Spotify has shown.
     """
-    from include.demo.listeners import build_life, invent_listener
+    from include.demo.listeners import invent_listener
+    from include.demo.listening_history import build_history
     from include.demo.recently_played import RecentlyPlayed
-    from include.demo.simulator import simulator_server
+    from include.demo.simulator.server import simulator_server
 
     listeners = [
-        invent_listener(f"listener-{number:02}", number, born=FIRST_RUN.date() - timedelta(days=7))
+        invent_listener(f"listener-{number:02}", number, first_day=FIRST_RUN.date() - timedelta(days=7))
         for number in range(LISTENERS)
     ]
     end = FIRST_RUN + timedelta(days=4)
-    windows = {listener.user_id: RecentlyPlayed(build_life(listener, until=end)) for listener in listeners}
+    windows = {listener.user_id: RecentlyPlayed(build_history(listener, until=end)) for listener in listeners}
     shown: set[tuple[str, int]] = set()
     with (
         tempfile.TemporaryDirectory(prefix="bench") as folder,

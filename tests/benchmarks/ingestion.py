@@ -36,7 +36,7 @@ def import_speed() -> list[Figure]:
     """Rows a second into the same table, indexes and triggers on: our import from zip to commit, a bare COPY of the
     very rows it makes, PostgresHook.insert_rows and pandas.to_sql of the first of them.
     """
-    from include.demo.exports import write_bulk_history
+    from include.demo.bulk_exports import write_bulk_history
 
     with listening_database() as socket_dir, tempfile.TemporaryDirectory() as folder:
         exports, prepared = Path(folder) / "exports", Path(folder) / "rows.copy"
@@ -63,7 +63,7 @@ def import_speed() -> list[Figure]:
 @benchmark
 def import_memory() -> list[Figure]:
     """Peak resident memory of a process that imports one JSON file of 0.1 and of 1 GB."""
-    from include.demo.exports import write_bulk_history
+    from include.demo.bulk_exports import write_bulk_history
 
     peaks = []
     for size in (SMALL_BYTES, LARGE_BYTES):

@@ -12,7 +12,7 @@ import time
 from datetime import datetime
 from pathlib import Path
 
-from include.demo.client import SimulatorClient
+from include.demo.simulator.client import SimulatorClient
 from include.operations.airflow_client import DAG_ID, FINISHED_RUNS, AirflowClient
 from include.operations.secrets import SECRETS
 from include.stack.demo import SimulatedClock, authorize_accounts, register_listeners

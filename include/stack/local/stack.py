@@ -14,7 +14,7 @@ from pathlib import Path
 import requests
 
 from include import PROJECT
-from include.demo.client import SimulatorClient
+from include.demo.simulator.client import SimulatorClient
 from include.operations.airflow_client import ADMIN, DAG_ID, AirflowClient, AlreadyExists
 from include.operations.installation import dashboards_answer
 from include.operations.listening_database import LISTENING_DATABASE

@@ -21,7 +21,7 @@ _BASE62 = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _TO_BASE62 = bytes(_BASE62[byte % 62] for byte in range(256))
 
 
-class Draws:
+class RandomDraws:
     """A stream of draws named by its key, such as `Draws(7, "ada", "2024-05-01")`."""
 
     __slots__ = ("random",)

@@ -1,4 +1,4 @@
-"""A client of the simulator's control desk, for tests and for whoever starts the demo."""
+"""A client of the simulator's control routes, for tests and for the stack that runs the demo."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import requests
 
 
 class SimulatorClient:
-    """Speaks to /control/… of the simulator at `url`. Moments are ISO texts or aware datetimes."""
+    """Calls /control/… of the simulator at `url`. Moments are ISO texts or aware datetimes."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -42,7 +42,7 @@ class SimulatorClient:
     def truth(
         self, user_id: str, since: str | datetime | None = None, to: str | datetime | None = None
     ) -> list[dict[str, Any]]:
-        """True plays that ended in [since, to) and not after the clock, as world.describe_play tells them."""
+        """True plays that ended in [since, to) and not after the clock, as simulation.describe_play returns them."""
         return self._call("GET", f"truth/{user_id}", params={"from": _iso(since), "to": _iso(to)})
 
     def calls(self, user_id: str | None = None) -> list[dict[str, Any]]:

@@ -1,15 +1,15 @@
-"""The vocabulary of the made-up catalogue: each scene's genres and the words its artists and titles are made of."""
+"""The genres of the made-up catalogue, and the words that names of artists and titles are made of."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 
-class Scene(NamedTuple):
-    """A genre-like neighbourhood of the catalogue. Minutes are the median track length, energy is 0 to 1."""
+class Genre(NamedTuple):
+    """`tags` are the genres that Spotify lists; minutes are the median track length, energy is 0 to 1."""
 
     name: str
-    genres: tuple[str, ...]
+    tags: tuple[str, ...]
     adjectives: tuple[str, ...]
     nouns: tuple[str, ...]
     minutes: float
@@ -72,40 +72,40 @@ TITLE_FORMS = (
 )  # fmt: skip
 SEASONS = ("April", "Winter", "July", "November", "Summer", "Morning", "August", "September", "Midnight", "Spring")
 
-SCENES = (
-    Scene("ambient", ("ambient", "drone"), ("Quiet", "Pale", "Still", "Distant", "Weightless", "Slow", "Glass"),
+GENRES = (
+    Genre("ambient", ("ambient", "drone"), ("Quiet", "Pale", "Still", "Distant", "Weightless", "Slow", "Glass"),
           ("Harbour", "Tide", "Fog", "Lantern", "Field", "Signal", "Orbit", "Shore", "Meadow", "Cloud"), 5.2, 0.15),
-    Scene("neoclassical", ("neoclassical", "solo piano"), ("Little", "Northern", "White", "Unfinished",
+    Genre("neoclassical", ("neoclassical", "solo piano"), ("Little", "Northern", "White", "Unfinished",
           "Gentle", "Late"),
           ("Nocturne", "Window", "Letter", "Waltz", "Snow", "Study", "Prelude", "Garden", "Clock", "Swallow"),
           3.6, 0.2),
-    Scene("jazz", ("jazz", "modern jazz"), ("Blue", "Crooked", "Velvet", "Brass", "Smoky", "Sideways", "Golden"),
+    Genre("jazz", ("jazz", "modern jazz"), ("Blue", "Crooked", "Velvet", "Brass", "Smoky", "Sideways", "Golden"),
           ("Quartet", "Corner", "Ballad", "Avenue", "Ember", "Hat", "Balcony", "Cellar", "Sparrow", "Cigar"), 5.6, 0.4),
-    Scene("folk", ("indie folk", "singer-songwriter"), ("Wooden", "Barefoot", "Humble", "Green", "Wandering", "Salt"),
+    Genre("folk", ("indie folk", "singer-songwriter"), ("Wooden", "Barefoot", "Humble", "Green", "Wandering", "Salt"),
           ("River", "Orchard", "Cabin", "Fiddle", "Wren", "Hollow", "Kettle", "Bramble", "Mountain", "Thread"),
           3.7, 0.35),
-    Scene("dream pop", ("dream pop", "shoegaze"), ("Hazy", "Violet", "Sleeping", "Paper", "Drowsy", "Silver",
+    Genre("dream pop", ("dream pop", "shoegaze"), ("Hazy", "Violet", "Sleeping", "Paper", "Drowsy", "Silver",
           "Blurred"),
           ("Aurora", "Mirror", "Satellite", "Petal", "Halo", "Swimmer", "Ghost", "Ribbon", "Moon", "Daydream"),
           4.3, 0.5),
-    Scene("indie rock", ("indie rock", "post-punk"), ("Nervous", "Broken", "Electric", "Second", "Lucky", "Concrete"),
+    Genre("indie rock", ("indie rock", "post-punk"), ("Nervous", "Broken", "Electric", "Second", "Lucky", "Concrete"),
           ("Parade", "Suburb", "Radio", "Jacket", "Wolf", "Engine", "Tiger", "Arcade", "Stranger", "Matchbox"),
           3.6, 0.7),
-    Scene("soul", ("neo soul", "r&b"), ("Sweet", "Honey", "Tender", "Sunday", "Warm", "Amber", "Easy"),
+    Genre("soul", ("neo soul", "r&b"), ("Sweet", "Honey", "Tender", "Sunday", "Warm", "Amber", "Easy"),
           ("Peach", "Promise", "Kitchen", "Sugar", "Lover", "Sister", "Feeling", "Cinnamon", "Porch", "Motion"),
           3.8, 0.55),
-    Scene("hip hop", ("hip hop", "boom bap"), ("Young", "Heavy", "Royal", "Marble", "Cold", "Double", "Crown"),
+    Genre("hip hop", ("hip hop", "boom bap"), ("Young", "Heavy", "Royal", "Marble", "Cold", "Double", "Crown"),
           ("Verse", "Block", "Pocket", "Ledger", "Cipher", "Staircase", "Throne", "Pigeon", "Borough", "Tape"),
           3.2, 0.7),
-    Scene("techno", ("techno", "minimal techno"), ("Binary", "Modular", "Iron", "Parallel", "Chrome", "Polar"),
+    Genre("techno", ("techno", "minimal techno"), ("Binary", "Modular", "Iron", "Parallel", "Chrome", "Polar"),
           ("Circuit", "Vector", "Hangar", "Pulse", "Sector", "Filter", "Turbine", "Axis", "Module", "Loop"), 6.2, 0.85),
-    Scene("house", ("house", "disco house"), ("Neon", "Tropical", "Satin", "Midnight", "Bright", "Coral", "Disco"),
+    Genre("house", ("house", "disco house"), ("Neon", "Tropical", "Satin", "Midnight", "Bright", "Coral", "Disco"),
           ("Terrace", "Groove", "Mirage", "Balloon", "Flamingo", "Boulevard", "Strobe", "Palm", "Carnival", "Glow"),
           5.1, 0.8),
-    Scene("synth pop", ("synth pop", "electropop"), ("Plastic", "Future", "Crystal", "Magnetic", "Digital", "Pastel"),
+    Genre("synth pop", ("synth pop", "electropop"), ("Plastic", "Future", "Crystal", "Magnetic", "Digital", "Pastel"),
           ("Heart", "Skyline", "Polaroid", "Dancer", "Laser", "Cassette", "Highway", "Comet", "Arcadia", "Pixel"),
           3.5, 0.75),
-    Scene("metal", ("metal", "post-metal"), ("Black", "Ancient", "Burning", "Hollow", "Ashen", "Iron", "Final"),
+    Genre("metal", ("metal", "post-metal"), ("Black", "Ancient", "Burning", "Hollow", "Ashen", "Iron", "Final"),
           ("Monolith", "Raven", "Furnace", "Oath", "Glacier", "Serpent", "Throne", "Eclipse", "Abyss", "Anvil"),
           5.0, 0.95),
 )  # fmt: skip

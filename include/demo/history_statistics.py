@@ -1,11 +1,11 @@
-"""How listening histories go, in numbers, simulated and real ones side by side: `python -m include.demo.lifelike`.
+"""Statistics of simulated listening histories beside real ones: `python -m include.demo.history_statistics`.
 
-Prints a table of statistics for the simulated listeners (the demo's and some invented ones) and, when files are given
-(`make lifelike FILES='a.zip b.zip'`: account data or extended streaming history, one listener each), for real ones, and
-what of the simulated lives lies outside the ranges of real ones in `REAL`.
+Prints a table for the simulated listeners (the demo's and some invented ones), and with files for real listeners too
+(`make lifelike FILES='a.zip b.zip'`: account data or extended streaming history, one listener each). It marks what is
+outside the ranges of real listeners in `REAL`.
 
-Everything is measured on what account data know, the last year of names, lengths and ends to the minute, so that a
-simulated life is measured as a real one; only its hours are those of the places it was lived in.
+Everything is measured on what account data hold: the last year, names, lengths, and ends to the minute. So simulated
+and real histories are measured alike; only the hours of simulated ones are those of the listener's own clock.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from include.demo.catalog import Track
-from include.demo.life import Life
-from include.demo.listeners import DEMO_LISTENERS, build_life, invent_listener
+from include.demo.listeners import DEMO_LISTENERS, invent_listener
+from include.demo.listening_history import History, build_history
 
 UNTIL = datetime(2026, 10, 26, 4, tzinfo=UTC)
-BORN = date(2024, 10, 1)
+FIRST_DAY = date(2024, 10, 1)
 INVENTED = (7, 8, 801, 802, 803)
 DAY_S = 86_400
 SESSION_GAP_S = 30 * 60
@@ -82,7 +82,7 @@ class _Row(NamedTuple):
     ahead_s: float = 0.0  # of the listener's clock, from UTC
 
 
-class History(NamedTuple):
+class MusicPlays(NamedTuple):
     """One listener's music plays in order of their ends. Unix seconds, ms; `tracks` and `artists` are numbers."""
 
     name: str
@@ -94,7 +94,7 @@ class History(NamedTuple):
     lengths_known: bool = True
 
     @classmethod
-    def of_rows(cls, name: str, rows: Iterable[_Row], *, lengths_known: bool = True) -> History:
+    def of_rows(cls, name: str, rows: Iterable[_Row], *, lengths_known: bool = True) -> MusicPlays:
         """Keeps the last year of music."""
         ordered = sorted(rows, key=lambda row: row.ended_s)
         ordered = [row for row in ordered if row.ended_s > ordered[-1].ended_s - 365 * DAY_S]
@@ -111,21 +111,22 @@ class History(NamedTuple):
         )
 
     @classmethod
-    def of_life(cls, life: Life) -> History:
+    def of_history(cls, history: History) -> MusicPlays:
         ahead = [
-            _ahead_s(life.plays[session.first_play].started_ms // 1000, session.time_zone) for session in life.sessions
+            _ahead_s(history.plays[session.first_play].started_ms // 1000, session.time_zone)
+            for session in history.sessions
         ]
         return cls.of_rows(
-            life.listener.user_id,
+            history.listener.user_id,
             (
                 _Row(play.ended_ms // 1000, play.ms_played, play.item.artist.name, play.item.name, ahead[play.session])
-                for play in life.plays
+                for play in history.plays
                 if isinstance(play.item, Track)
             ),
         )
 
     @classmethod
-    def of_file(cls, path: Path) -> History:
+    def of_file(cls, path: Path) -> MusicPlays:
         """Account data or extended streaming history, a zip or one JSON file.
 
         :raises ValueError: no music in it.
@@ -166,7 +167,7 @@ def _extended_row(row: dict[str, Any]) -> _Row:
     return _Row(ended_s, row.get("ms_played") or 0, artist, title)
 
 
-def statistics(history: History) -> dict[str, float]:
+def statistics(history: MusicPlays) -> dict[str, float]:
     """Every statistic by its name. Those that need true lengths are nan where lengths were guessed."""
     measured = {
         **_days(history),
@@ -178,7 +179,7 @@ def statistics(history: History) -> dict[str, float]:
     return {name: float(value) for name, value in measured.items()}
 
 
-def _days(history: History) -> dict[str, float]:
+def _days(history: MusicPlays) -> dict[str, float]:
     days = history.ended_s // DAY_S
     plays = np.bincount(days - days[0])
     active = plays[plays > 0]
@@ -190,8 +191,8 @@ def _days(history: History) -> dict[str, float]:
     }
 
 
-def _hours(history: History) -> dict[str, float]:
-    """Hours are counted from the end of the quietest six: no export says where its listener lives."""
+def _hours(history: MusicPlays) -> dict[str, float]:
+    """Hours are counted from the end of the quietest six: exports do not contain the listener's time zone."""
     shares = np.bincount(history.hours, minlength=24) / len(history.hours)
     sixes = [np.roll(shares, -hour)[:6].sum() for hour in range(24)]
     quiet, morning, afternoon, evening = np.roll(shares, -int(np.argmin(sixes))).reshape(4, 6).sum(axis=1)
@@ -206,7 +207,7 @@ def _hours(history: History) -> dict[str, float]:
     }
 
 
-def _sessions(history: History) -> dict[str, float]:
+def _sessions(history: MusicPlays) -> dict[str, float]:
     started_s = history.ended_s - history.ms_played / 1000
     gaps_s = started_s[1:] - history.ended_s[:-1]
     first = np.flatnonzero(np.concatenate([[True], gaps_s >= SESSION_GAP_S]))
@@ -232,7 +233,7 @@ def _sessions(history: History) -> dict[str, float]:
     return measured
 
 
-def _tracks(history: History) -> dict[str, float]:
+def _tracks(history: MusicPlays) -> dict[str, float]:
     last_end: dict[int, int] = {}
     within_day = first_listens = settled = 0
     settled_from = history.ended_s[0] + SETTLED_DAYS * DAY_S
@@ -256,7 +257,7 @@ def _tracks(history: History) -> dict[str, float]:
     }
 
 
-def _returns(history: History) -> dict[str, float]:
+def _returns(history: MusicPlays) -> dict[str, float]:
     """How likely a track heard on a day is heard on the day 1, about 7, 30 and 90 days later, and the decay's slope."""
     days = history.ended_s // DAY_S
     last_day = int(days[-1])
@@ -293,13 +294,13 @@ def main() -> None:
     parser.add_argument("files", nargs="*", type=Path, help="account data or extended history of one listener each")
     parser.add_argument("--seeds", type=int, nargs="*", default=INVENTED, help="invented listeners")
     options = parser.parse_args()
-    invented = [invent_listener(f"invented {seed}", seed, born=BORN) for seed in options.seeds]
+    invented = [invent_listener(f"invented {seed}", seed, first_day=FIRST_DAY) for seed in options.seeds]
     known = [listener for listener in DEMO_LISTENERS if listener.has_export]
     simulated = {
-        listener.user_id: statistics(History.of_life(build_life(listener, until=UNTIL)))
+        listener.user_id: statistics(MusicPlays.of_history(build_history(listener, until=UNTIL)))
         for listener in [*known, *invented]
     }
-    real = {path.stem: statistics(History.of_file(path)) for path in options.files}
+    real = {path.stem: statistics(MusicPlays.of_file(path)) for path in options.files}
     print("Real range, simulated listeners" + (", files" if real else "") + " (*: outside the real range)\n")
     print(table(simulated | real))
     strange = sum(len(outside(measured)) for measured in simulated.values())

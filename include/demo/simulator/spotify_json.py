@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from include.demo.catalog import Album, Artist, Track, audio_features_of, catalog
-from include.demo.draws import hashed
+from include.demo.random_draws import hashed
 
 Json = dict[str, Any]
 
@@ -36,7 +36,7 @@ def simple_artist(base: str, artist: Artist) -> Json:
 
 
 def full_artist(base: str, artist: Artist) -> Json:
-    return {**simple_artist(base, artist), "genres": list(artist.scene.genres), "images": _images(artist.artist_id)}
+    return {**simple_artist(base, artist), "genres": list(artist.genre.tags), "images": _images(artist.artist_id)}
 
 
 def _images(identifier: str) -> list[Json]:
@@ -65,7 +65,7 @@ def full_track(base: str, track: Track) -> Json:
         "artists": [simple_artist(base, track.artist)],
         "disc_number": 1,
         "duration_ms": track.duration_ms,
-        "explicit": track.artist.scene.name == "hip hop" and track.number % 2 == 0,
+        "explicit": track.artist.genre.name == "hip hop" and track.number % 2 == 0,
         "external_ids": {"isrc": track.isrc},
         "is_local": False,
         "name": track.name,
@@ -88,9 +88,9 @@ def _track_text(base: str, track: Track) -> str:
 
 
 def play_history_text(base: str, track: Track, played_at_ms: int, context_uri: str | None) -> str:
-    """One item of recently played as JSON text: encoding its track is most of a poll's cost, so that is kept."""
-    told = json.dumps({"played_at": iso_ms(played_at_ms), "context": context(base, context_uri)})
-    return f'{{"track": {_track_text(base, track)}, {told[1:]}'
+    """One item of recently played as JSON text: encoding the track is most of a poll's cost, so it is cached."""
+    rest = json.dumps({"played_at": iso_ms(played_at_ms), "context": context(base, context_uri)})
+    return f'{{"track": {_track_text(base, track)}, {rest[1:]}'
 
 
 def simple_playlist(base: str, row: Json, owner_name: str) -> Json:
@@ -163,15 +163,15 @@ def paging(url: str, items: list[Json], total: int, limit: int, offset: int) -> 
 def search(base: str, query: str, kinds: list[str], limit: int, offset: int) -> Json:
     """Everything whose name, or artist's name, contains all the words; of `artist:word` the word counts."""
     words = [word.split(":", 1)[-1].strip('"') for word in query.lower().split()]
-    world, answer = catalog(), {}
+    music, answer = catalog(), {}
     if "track" in kinds:
         tracks = [
-            t for t in world.tracks.values() if _matches(words, f"{t.name} {t.artist.name} {t.album.name} {t.isrc}")
+            t for t in music.tracks.values() if _matches(words, f"{t.name} {t.artist.name} {t.album.name} {t.isrc}")
         ]
         page = [full_track(base, track) for track in tracks[offset : offset + limit]]
         answer["tracks"] = paging(f"{base}/v1/search", page, len(tracks), limit, offset)
     if "artist" in kinds:
-        artists = [artist for artist in world.artists if _matches(words, artist.name)]
+        artists = [artist for artist in music.artists if _matches(words, artist.name)]
         page = [full_artist(base, artist) for artist in artists[offset : offset + limit]]
         answer["artists"] = paging(f"{base}/v1/search", page, len(artists), limit, offset)
     return answer

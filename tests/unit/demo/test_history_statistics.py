@@ -1,4 +1,4 @@
-"""The simulated lives are like real ones in every statistic, and the statistics are what their names say."""
+"""The simulated histories are like real ones in every statistic, and the statistics are what their names say."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from include.demo.lifelike import REAL, History, _Row, outside, statistics
-from include.demo.listeners import Listener, build_life, invent_listener, listener_named
+from include.demo.history_statistics import REAL, MusicPlays, _Row, outside, statistics
+from include.demo.listeners import Listener, invent_listener, listener_named
+from include.demo.listening_history import build_history
 
 UNTIL = datetime(2026, 10, 26, 4, tzinfo=UTC)
 LISTENERS = [
-    *(replace(listener_named(name), born=date(2025, 6, 1)) for name in ("ada", "bea", "carl")),
-    *(invent_listener(f"listener {seed}", seed, born=date(2025, 6, 1)) for seed in (7, 803)),
+    *(replace(listener_named(name), first_day=date(2025, 6, 1)) for name in ("ada", "bea", "carl")),
+    *(invent_listener(f"listener {seed}", seed, first_day=date(2025, 6, 1)) for seed in (7, 803)),
 ]
 
 
 @pytest.mark.parametrize("listener", LISTENERS, ids=lambda listener: listener.user_id)
-def test_simulated_lives_lie_within_the_real_range(listener: Listener) -> None:
-    measured = statistics(History.of_life(build_life(listener, until=UNTIL)))
+def test_simulated_histories_lie_within_the_real_range(listener: Listener) -> None:
+    measured = statistics(MusicPlays.of_history(build_history(listener, until=UNTIL)))
     assert set(measured) == set(REAL)
     assert outside(measured) == {}
 
@@ -43,7 +44,7 @@ def test_statistics_of_a_small_history() -> None:
         play(91, 10.1, "c"),
         play(99, 10, "a", artist="Two"),
     ]
-    measured = statistics(History.of_rows("someone", rows))
+    measured = statistics(MusicPlays.of_rows("someone", rows))
     assert measured["plays a day"] == 8 / 100
     assert measured["days without plays"] == 96 / 100
     assert measured["plays under 30 s"] == 1 / 8
@@ -61,17 +62,17 @@ def test_statistics_of_a_small_history() -> None:
     assert measured["return after 1 days"] == 1 / 4
 
 
-def test_a_life_and_its_account_data_and_extended_history_are_measured_alike(tmp_path: Path) -> None:
+def test_a_history_and_its_account_data_and_extended_history_are_measured_alike(tmp_path: Path) -> None:
     from include.demo.exports import account_data_rows
 
-    life = build_life(invent_listener("someone", 7, born=date(2026, 2, 1)), until=UNTIL)
-    music, _ = account_data_rows(life)
+    history = build_history(invent_listener("someone", 7, first_day=date(2026, 2, 1)), until=UNTIL)
+    music, _ = account_data_rows(history)
     with zipfile.ZipFile(tmp_path / "account.zip", "w") as archive:
         archive.writestr("MyData/StreamingHistory_music_0.json", json.dumps(music))
         archive.writestr("MyData/Playlist1.json", "{}")
-    of_file = statistics(History.of_file(tmp_path / "account.zip"))
-    of_life = statistics(History.of_life(life))
-    assert {name for name, value in of_life.items() if of_file[name] != pytest.approx(value)} <= {
+    of_file = statistics(MusicPlays.of_file(tmp_path / "account.zip"))
+    of_history = statistics(MusicPlays.of_history(history))
+    assert {name for name, value in of_history.items() if of_file[name] != pytest.approx(value)} <= {
         name for name in REAL if name.startswith("hours")
     }
 
@@ -79,4 +80,4 @@ def test_a_life_and_its_account_data_and_extended_history_are_measured_alike(tmp
 def test_files_without_music_are_refused(tmp_path: Path) -> None:
     (tmp_path / "StreamingHistory0.json").write_text("[]")
     with pytest.raises(ValueError, match="no music"):
-        History.of_file(tmp_path / "StreamingHistory0.json")
+        MusicPlays.of_file(tmp_path / "StreamingHistory0.json")

@@ -1,6 +1,6 @@
-"""What the simulated Spotify remembers: consents, tokens, playlists and calls, in one SQLite file.
+"""What the simulated Spotify stores: consents, tokens, playlists and counted calls, in one SQLite file.
 
-A commit follows every change, so that a killed simulator comes back with every token it ever handed out.
+Every change is committed at once: a simulator that is killed still knows every token it has issued.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Grant:
     expires_ms: int
 
 
-class Accounts:
+class SimulatorDatabase:
     def __init__(self, path: Path | str) -> None:
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._db.row_factory = sqlite3.Row
@@ -132,13 +132,11 @@ class Accounts:
         playlist_id = "".join(
             secrets.choice("0123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz") for _ in range(22)
         )
-        self._db.execute(
-            "insert into playlists values (?, ?, ?, ?, ?, ?, ?, '')",
+        row = self._db.execute(
+            "insert into playlists values (?, ?, ?, ?, ?, ?, ?, '') returning *",
             (playlist_id, user_id, name, description, public, secrets.token_urlsafe(24), now_ms),
-        )
-        found = self.playlist(playlist_id)
-        assert found is not None
-        return found
+        ).fetchone()
+        return _with_items(row)
 
     def playlist(self, playlist_id: str) -> dict[str, Any] | None:
         row = self._db.execute("select * from playlists where playlist_id = ?", (playlist_id,)).fetchone()

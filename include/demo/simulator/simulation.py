@@ -1,4 +1,4 @@
-"""The simulated world at a moment: its clock, its listeners' lives, and what is known of each play."""
+"""The simulated listeners at a moment: the clock, their histories, and everything about each play."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from operator import attrgetter
 from typing import Any
 
 from include.demo.catalog import Chapter, Episode, LocalFile, Track
-from include.demo.habits import Listener
-from include.demo.life import Life, Play, Story
+from include.demo.listening_history import History, HistoryBuilder, Play
 from include.demo.recently_played import RecentlyPlayed, ShownPlay
-from include.demo.spotify_json import iso_ms
+from include.demo.session_types import Listener
+from include.demo.simulator.spotify_json import iso_ms
 
 
 class Clock:
@@ -33,8 +33,8 @@ class Clock:
         return self._set_to_ms + int((time.monotonic() - self._set_at) * 1000)
 
 
-class World:
-    """Lives are told when they are first asked for, and told further when the clock gets there."""
+class Simulation:
+    """Listeners' histories, built when they are first needed and continued as the clock goes on."""
 
     AHEAD = timedelta(days=3)
 
@@ -42,43 +42,43 @@ class World:
         self.listeners = {listener.user_id: listener for listener in listeners}
         self.clock = clock
         self._locks = {user_id: threading.Lock() for user_id in self.listeners}
-        self._told: dict[str, tuple[Story, RecentlyPlayed]] = {}
+        self._builders: dict[str, tuple[HistoryBuilder, RecentlyPlayed]] = {}
 
     def recently_played(self, user_id: str) -> RecentlyPlayed:
         now = datetime.fromtimestamp(self.clock.now_ms() / 1000, UTC)
         with self._locks[user_id]:
-            if user_id not in self._told:
-                story = Story(self.listeners[user_id])
-                self._told[user_id] = (story, RecentlyPlayed(story.life))
-            story, recently_played = self._told[user_id]
-            if story.life.until < now + timedelta(days=1):
-                story.tell(now + self.AHEAD)
+            if user_id not in self._builders:
+                builder = HistoryBuilder(self.listeners[user_id])
+                self._builders[user_id] = (builder, RecentlyPlayed(builder.history))
+            builder, recently_played = self._builders[user_id]
+            if builder.history.until < now + timedelta(days=1):
+                builder.build_until(now + self.AHEAD)
             return recently_played
 
-    def tell_all(self) -> None:
-        """Tell every life up to the clock now, so that the first reader need not wait."""
+    def build_all(self) -> None:
+        """Build every history up to now, so that the first request need not wait for it."""
         for user_id in self.listeners:
             self.recently_played(user_id)
 
-    def life(self, user_id: str) -> Life:
-        """The life as far as it is told: some days beyond the clock."""
+    def history(self, user_id: str) -> History:
+        """The history as far as it is built: some days beyond the clock."""
         self.recently_played(user_id)
-        return self._told[user_id][0].life
+        return self._builders[user_id][0].history
 
     def truth(self, user_id: str, from_ms: int | None = None, to_ms: int | None = None) -> list[dict[str, Any]]:
-        """Plays that ended in [from, to) and not after now, as `describe_play` tells them."""
-        life, recently_played = self.life(user_id), self._told[user_id][1]
+        """The plays that ended in [from, to) and not after now, as `describe_play` returns them."""
+        history, recently_played = self.history(user_id), self._builders[user_id][1]
         now_ms = self.clock.now_ms()
         end_of = attrgetter("ended_ms")
-        first = 0 if from_ms is None else bisect.bisect_left(life.plays, from_ms, key=end_of)
+        first = 0 if from_ms is None else bisect.bisect_left(history.plays, from_ms, key=end_of)
         until_ms = now_ms + 1 if to_ms is None else min(to_ms, now_ms + 1)
-        last = bisect.bisect_left(life.plays, until_ms, key=end_of)
-        return [describe_play(life, i, recently_played.of_play(i)) for i in range(first, last)]
+        last = bisect.bisect_left(history.plays, until_ms, key=end_of)
+        return [describe_play(history, i, recently_played.of_play(i)) for i in range(first, last)]
 
 
-def describe_play(life: Life, index: int, shown: ShownPlay | None) -> dict[str, Any]:
+def describe_play(history: History, index: int, shown: ShownPlay | None) -> dict[str, Any]:
     """One true play as JSON. in_api: the API shows it, from shown_at on, with that played_at and track."""
-    play = life.plays[index]
+    play = history.plays[index]
     in_api = shown is not None and shown.shown_at_ms is not None
     return {
         "index": index,
@@ -94,8 +94,8 @@ def describe_play(life: Life, index: int, shown: ShownPlay | None) -> dict[str, 
         "offline": play.offline,
         "incognito": play.incognito,
         "session": play.session,
-        "session_type": life.session_type(play),
-        "time_zone": life.sessions[play.session].time_zone,
+        "session_type": history.session_type(play),
+        "time_zone": history.sessions[play.session].time_zone,
         "in_api": in_api,
         "played_at": iso_ms(shown.played_at_ms) if shown is not None and in_api else None,
         "played_at_is_start": shown.is_start if shown is not None and in_api else None,

@@ -1,4 +1,4 @@
-"""Planned misbehaviour: what tests ask the simulator to do wrong, in order, a counted number of times.
+"""Planned faults: what tests ask the simulator to do wrong, in order, a counted number of times.
 
 The kinds:
   rate_limit   429 with Retry-After (default 5 s)
@@ -23,7 +23,7 @@ KINDS: tuple[str, ...] = get_args(Kind)
 
 
 class Fault(BaseModel):
-    """`match` is the beginning of a path (or `METHOD path`); after `after_calls` good ones, `count` are spoiled."""
+    """`match` is the beginning of a path (or `METHOD path`): after `after_calls` good calls, `count` calls fail."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -1,13 +1,12 @@
-"""A listener's life, play by play, as it really happened: the truth behind what the API and the exports show.
+"""A simulated listener's history, play by play: what really happened, of which the API and the exports show a part.
 
-A life is lived day by day. What happens on a day follows from the days before and from that day's own draws, never
-from how far the life is told: `build_life(…, until=later)` only appends. Music is chosen as people choose it: mostly by
-going back to something played before, the more likely the more recent and the more often it was played (a past play is
-copied at a distance whose probability falls as 1 / distance), within the circles that this kind of session favours and
-that are in fashion with the listener at the time.
+A history is built day by day. A day depends on the days before it and on its own random draws, but not on how far the
+history is built: `build_history(…, until=later)` only appends. Music is chosen as people choose it: mostly something
+played before, the more recent and the more often played the likelier (a past play is repeated at a lag whose
+probability falls as 1 / lag), among the circles that the session type prefers and the listener currently likes.
 
-What every session type shares (how far sessions differ among themselves, how many are over after a song, how lazy some
-weeks are) was set so that the statistics of `lifelike` lie within those of real listeners.
+What all session types share (how much sessions vary, how many end after one song, how inactive some weeks are) was set
+so that the figures of history_statistics.py lie within those of real listeners.
 """
 
 from __future__ import annotations
@@ -22,15 +21,15 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from include.demo.catalog import Album, Artist, Catalog, Chapter, Episode, Item, Track, catalog
-from include.demo.draws import Draws, base62
-from include.demo.habits import Habit, Listener
+from include.demo.random_draws import RandomDraws, base62
+from include.demo.session_types import Listener, SessionType
 
 SILENCE_MS = 33 * 60_000  # at least this long between two sessions
 MINUTE_MS = 60_000
 LONGEST_MINUTES = 420
 LONGEST_PAUSE_MS = 24 * MINUTE_MS
 ONE_SONG = 0.14  # sessions that are over after one
-OTHER_SCENES = 0.15  # how much a session type favours circles that are not of its scenes
+OTHER_GENRES = 0.15  # how much a session type favours circles that are not of its genres
 AGAIN = 0.03  # probability that a track is played once more at once
 FONDNESS = 0.95  # how likely a track heard for the first time may come again by choice, if by a favourite artist
 FAMOUS = 10  # of a circle's artists: every listener has favourites of their own among them
@@ -55,12 +54,12 @@ class Play(NamedTuple):
     incognito: bool
     platform: str
     country: str
-    session: int  # index into Life.sessions
+    session: int  # index into History.sessions
 
 
 @dataclass(slots=True)
 class Session:
-    """Plays first_play … first_play + plays - 1 of the life, all of one session type."""
+    """Plays first_play … first_play + plays - 1 of the history, all of one session type."""
 
     session_type: str
     time_zone: str
@@ -70,7 +69,7 @@ class Session:
 
 
 @dataclass
-class Life:
+class History:
     listener: Listener
     seed: int
     until: datetime
@@ -97,7 +96,7 @@ class Life:
             sessions[-1].plays = len(plays) - sessions[-1].first_play
 
 
-def _by_fame(draws: Draws, artists: list[Artist]) -> list[Track]:
+def _by_fame(draws: RandomDraws, artists: list[Artist]) -> list[Track]:
     """Every track of the artists, likely discoveries first: well-known artists' best-known tracks, with luck."""
     ranked = [
         (draws.random() * (place + 1) ** 1.6 * (rank + 1) ** 0.5, track.recording, track)
@@ -107,20 +106,20 @@ def _by_fame(draws: Draws, artists: list[Artist]) -> list[Track]:
     return [track for _, _, track in sorted(ranked)]
 
 
-def build_life(listener: Listener, seed: int | None = None, until: datetime | None = None) -> Life:
+def build_history(listener: Listener, seed: int | None = None, until: datetime | None = None) -> History:
     """Every play of the listener that ended by `until` (aware; default: now), in order of time.
 
-    The seed defaults to the listener's own; another seed is another life with the same habits.
+    The seed defaults to the listener's own; another seed gives another history with the same session types.
     """
-    story = Story(listener, seed)
-    story.tell(until or datetime.now(UTC))
-    story.life.forget_after(story.life.until)
-    return story.life
+    builder = HistoryBuilder(listener, seed)
+    builder.build_until(until or datetime.now(UTC))
+    builder.history.forget_after(builder.history.until)
+    return builder.history
 
 
 @dataclass(slots=True)
 class _Circle:
-    """A circle in the listener's life: when it is in fashion, and what of it was played, play by play."""
+    """A circle as the listener knows it: when they like it, and what of it they played, play by play."""
 
     number: int
     weight: float
@@ -128,8 +127,8 @@ class _Circle:
     artist_weights: list[float]
     fondness: dict[Artist, float]
     unheard: list[Track]  # the likeliest to be discovered first
-    known_from: int  # day of the life
-    phases: Draws
+    known_from: int  # day, counted from the first
+    phases: RandomDraws
     phase_ends: int
     in_fashion: bool
     history: list[Track] = field(default_factory=list)
@@ -157,18 +156,18 @@ class _Obsession:
         return max(0.0, min(1.0, 0.4 + 6 * age) * (1.0 - age))
 
 
-class Story:
-    """A life being told: `tell` appends whole days to `life`, as many times as wanted."""
+class HistoryBuilder:
+    """Builds a history: `build_until` appends whole days to `history`, and may be called again."""
 
     def __init__(self, listener: Listener, seed: int | None = None) -> None:
-        self.life = Life(listener, listener.seed if seed is None else seed, datetime.min.replace(tzinfo=UTC))
+        self.history = History(listener, listener.seed if seed is None else seed, datetime.min.replace(tzinfo=UTC))
         self.listener = listener
-        self.world: Catalog = catalog()
-        self.key = (self.life.seed, listener.user_id)
-        self.next_day = listener.born
+        self.catalog: Catalog = catalog()
+        self.key = (self.history.seed, listener.user_id)
+        self.next_day = listener.first_day
         self.circles = self._choose_circles()
         self.circle_of = {circle.number: circle for circle in self.circles}
-        self.lean = self._habit_leanings()
+        self.lean = self._session_type_leanings()
         self.heard: set[int] = set()  # recordings
         self.played_until = 0
         self.obsessions: list[_Obsession] = []
@@ -177,17 +176,17 @@ class Story:
         self.next_chapter = 0
 
     def _choose_circles(self) -> list[_Circle]:
-        """The circles of this life, spread over the scenes its habits ask for; half are known from the start."""
-        draws = Draws(*self.key, "circles")
-        scenes = sorted({scene for habit in self.listener.habits for scene in habit.scenes})
-        queues = [draws.shuffled(self.world.circles_of(scene)) for scene in draws.shuffled(scenes)]
+        """The listener's circles, spread over the genres of their session types; half are known from the start."""
+        draws = RandomDraws(*self.key, "circles")
+        genres = sorted({genre for session_type in self.listener.session_types for genre in session_type.genres})
+        queues = [draws.shuffled(self.catalog.circles_of(genre)) for genre in draws.shuffled(genres)]
         numbers = [queue[i] for i in range(4) for queue in queues][: max(self.listener.circles, len(queues))]
         circles = []
         known_from = 0.0
         for rank, number in enumerate(numbers):
             if rank >= max(len(queues), len(numbers) // 2):
                 known_from += draws.between(20, 160)
-            known = self.world.circles[number]
+            known = self.catalog.circles[number]
             artists = draws.shuffled(known[:FAMOUS]) + draws.shuffled(known[FAMOUS:])
             circles.append(
                 _Circle(
@@ -198,87 +197,100 @@ class Story:
                     artist_weights=list(accumulate(1.0 / (place + 1) ** 1.25 for place in range(len(artists)))),
                     unheard=_by_fame(draws, artists),
                     known_from=int(known_from),
-                    phases=Draws(*self.key, "phases", number),
+                    phases=RandomDraws(*self.key, "phases", number),
                     phase_ends=int(known_from) + draws.below(60) + 15,
                     in_fashion=known_from > 0 or draws.chance(0.6),
                 )
             )
         return circles
 
-    def _habit_leanings(self) -> dict[str, list[float]]:
-        """How much each habit favours each circle, most of all those of its scenes."""
+    def _session_type_leanings(self) -> dict[str, list[float]]:
+        """How much each session type prefers each circle, most of all those of its genres."""
         return {
-            habit.name: [
-                (1.0 if circle.artists[0].scene.name in habit.scenes else OTHER_SCENES)
-                * Draws(*self.key, "leaning", habit.name, circle.number).between(0.25, 2.0)
+            session_type.name: [
+                (1.0 if circle.artists[0].genre.name in session_type.genres else OTHER_GENRES)
+                * RandomDraws(*self.key, "leaning", session_type.name, circle.number).between(0.25, 2.0)
                 for circle in self.circles
             ]
-            for habit in self.listener.habits
+            for session_type in self.listener.session_types
         }
 
-    def tell(self, until: datetime) -> None:
-        """Live every day that may have plays ending by `until` (and so some plays after it)."""
-        self.life.until = max(self.life.until, until)
+    def build_until(self, until: datetime) -> None:
+        """Append every day that may have plays ending by `until`, and so some plays after it."""
+        self.history.until = max(self.history.until, until)
         most = self.listener.most_plays
-        while self.next_day <= (until + timedelta(days=1)).date() and (most is None or len(self.life.plays) < most):
-            self._live_day(self.next_day, (self.next_day - self.listener.born).days)
+        while self.next_day <= (until + timedelta(days=1)).date() and (most is None or len(self.history.plays) < most):
+            self._build_day(self.next_day, (self.next_day - self.listener.first_day).days)
             self.next_day += timedelta(days=1)
-        self.life.keep_the_first(most)
+        self.history.keep_the_first(most)
 
     # A day ---------------------------------------------------------------------------------------------------------
 
-    def _live_day(self, day: date, number: int) -> None:
-        draws = Draws(*self.key, day.isoformat())
+    def _build_day(self, day: date, number: int) -> None:
+        draws = RandomDraws(*self.key, day.isoformat())
         noon = datetime(day.year, day.month, day.day, 12, tzinfo=UTC)
         zone, country = self.listener.place_at(noon)
         weekend = day.weekday() >= 5
-        week = Draws(*self.key, "week", *day.isocalendar()[:2])
+        week = RandomDraws(*self.key, "week", *day.isocalendar()[:2])
         if draws.chance(0.5 if week.chance(0.1) else 0.04):
             return  # no music at all: a few days in most weeks, most days of a few weeks
         often = self.listener.busyness * week.lognormal(0.9, 0.3) * draws.lognormal(0.9, 0.4)
         planned = []
-        for habit in self.listener.habits:
-            expected = (habit.per_weekend_day if weekend else habit.per_weekday) * often
+        for session_type in self.listener.session_types:
+            expected = (session_type.per_weekend_day if weekend else session_type.per_weekday) * often
             for _ in range(int(expected) + draws.chance(expected - int(expected))):
-                hour = draws.normal(habit.hour + (0.8 if weekend and habit.hour < 12 else 0.0), habit.hour_deviation)
+                hour = draws.normal(
+                    session_type.hour + (0.8 if weekend and session_type.hour < 12 else 0.0),
+                    session_type.hour_deviation,
+                )
                 if draws.chance(0.08):
                     hour = draws.between(8, 24)  # a holiday, a shift, a day in bed
-                planned.append((hour, habit))
+                planned.append((hour, session_type))
         planned.sort(key=lambda plan: plan[0])
         midnight = datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(zone))
-        for hour, habit in planned:
+        for hour, session_type in planned:
             wanted = int((midnight + timedelta(seconds=int(hour * 3600))).timestamp() * 1000) + draws.below(1000)
             start = max(wanted, self.played_until + SILENCE_MS + draws.below(12 * MINUTE_MS))
             if start - wanted > 150 * MINUTE_MS:
                 continue  # the evening is taken
-            minutes = 0.0 if draws.chance(ONE_SONG) else draws.lognormal(habit.minutes, habit.minutes_sigma)
+            minutes = (
+                0.0 if draws.chance(ONE_SONG) else draws.lognormal(session_type.minutes, session_type.minutes_sigma)
+            )
             length = min(minutes, LONGEST_MINUTES) * MINUTE_MS
-            self._hold_session(draws, habit, number, start, int(length), zone, country, day)
+            self._build_session(draws, session_type, number, start, int(length), zone, country, day)
 
     # A session -----------------------------------------------------------------------------------------------------
 
-    def _hold_session(
-        self, draws: Draws, habit: Habit, day: int, start: int, length: int, zone: str, country: str, local_date: date
+    def _build_session(
+        self,
+        draws: RandomDraws,
+        session_type: SessionType,
+        day: int,
+        start: int,
+        length: int,
+        zone: str,
+        country: str,
+        local_date: date,
     ) -> None:
-        circles = self._session_circles(draws, habit, day)
+        circles = self._session_circles(draws, session_type, day)
         if not circles:
             return
-        plays = self.life.plays
+        plays = self.history.plays
         first = len(plays)
-        shuffle = draws.chance(habit.shuffle)
-        offline = draws.chance(habit.offline)
+        shuffle = draws.chance(session_type.shuffle)
+        offline = draws.chance(session_type.offline)
         incognito = draws.chance(0.012)
-        platform = habit.platform if draws.chance(0.9) else "ios"
-        skip = min(0.85, draws.lognormal(habit.skip, 0.8))
-        discover = min(0.9, draws.lognormal(habit.discover, 0.7))
+        platform = session_type.platform if draws.chance(0.9) else "ios"
+        skip = min(0.85, draws.lognormal(session_type.skip, 0.8))
+        discover = min(0.9, draws.lognormal(session_type.discover, 0.7))
         in_session: set[int] = set()
         album: list[Track] = []
         track: Track | None = None
-        session = len(self.life.sessions)
+        session = len(self.history.sessions)
         moment, end = start, start + length
         reason_start, context = "clickrow", None
 
-        spoken = self._spoken_item(draws, habit)
+        spoken = self._spoken_item(draws, session_type)
         if spoken is not None:
             heard_ms = spoken.duration_ms if draws.chance(0.7) else int(spoken.duration_ms * draws.between(0.2, 0.9))
             ended = moment + heard_ms
@@ -294,17 +306,17 @@ class Story:
                 track = album.pop(0)
             else:
                 circle = draws.from_cumulative(circles[0], circles[1])
-                track, album = self._choose(draws, habit, circle, discover, track, in_session, day)
+                track, album = self._choose(draws, session_type, circle, discover, track, in_session, day)
                 if album:
                     context = f"spotify:album:{album[0].album.album_id}"
                     track = album.pop(0)
                 elif context is None or context.startswith("spotify:album") or draws.chance(0.03):
-                    context = self._context(draws, habit, circle)
+                    context = self._context(draws, session_type, circle)
             if album and draws.chance(0.012):
                 album = []
             item: Item = track
             if self.listener.local_files and shuffle and draws.chance(0.012):
-                item = draws.pick(self.world.local_files)
+                item = draws.pick(self.catalog.local_files)
             played, ended, reason_end, skipped = self._listen(draws, track, item.duration_ms, moment, skip)
             if plays and ended < plays[-1].ended_ms + 1100:  # no two plays end in the same second
                 late = plays[-1].ended_ms + 1100 - ended
@@ -319,14 +331,16 @@ class Story:
             )
             moment = ended + self._pause(draws, skipped)
         plays[-1] = self._stopped(draws, plays[-1])
-        self.life.sessions.append(Session(habit.name, zone, local_date, first, len(plays) - first))
+        self.history.sessions.append(Session(session_type.name, zone, local_date, first, len(plays) - first))
         self.played_until = plays[-1].ended_ms
         self.obsessions = [o for o in self.obsessions if day - o.since < o.days]
 
-    def _session_circles(self, draws: Draws, habit: Habit, day: int) -> tuple[list[_Circle], list[float]] | None:
-        weights = [c.interest(day) * lean for c, lean in zip(self.circles, self.lean[habit.name], strict=True)]
+    def _session_circles(
+        self, draws: RandomDraws, session_type: SessionType, day: int
+    ) -> tuple[list[_Circle], list[float]] | None:
+        weights = [c.interest(day) * lean for c, lean in zip(self.circles, self.lean[session_type.name], strict=True)]
         chosen: list[_Circle] = []
-        for _ in range(habit.circles):
+        for _ in range(session_type.circles):
             if sum(weights) <= 0:
                 break
             circle = draws.weighted(self.circles, weights)
@@ -336,40 +350,40 @@ class Story:
             return None
         return chosen, list(accumulate(1.0 / (i + 1) ** 0.6 for i in range(len(chosen))))
 
-    def _spoken_item(self, draws: Draws, habit: Habit) -> Episode | Chapter | None:
+    def _spoken_item(self, draws: RandomDraws, session_type: SessionType) -> Episode | Chapter | None:
         roll = draws.random()
-        if roll < habit.podcast:
-            show = draws.pick(self.world.shows)
+        if roll < session_type.podcast:
+            show = draws.pick(self.catalog.shows)
             number = self.next_episode[show]
             self.next_episode[show] += 1
-            episodes = self.world.episodes_of(show)
+            episodes = self.catalog.episodes_of(show)
             return episodes[number % len(episodes)]
-        if roll < habit.podcast + habit.audiobook:
-            chapter = self.world.chapters[self.next_chapter % len(self.world.chapters)]
+        if roll < session_type.podcast + session_type.audiobook:
+            chapter = self.catalog.chapters[self.next_chapter % len(self.catalog.chapters)]
             self.next_chapter += 1
             return chapter
         return None
 
-    def _stopped(self, draws: Draws, last: Play) -> Play:
+    def _stopped(self, draws: RandomDraws, last: Play) -> Play:
         """The last play of a session: three of four are paused somewhere in the middle and never gone on with."""
         if last.reason_end != "trackdone" or draws.chance(0.25):
             return last
         played = int(last.ms_played * draws.between(0.02, 1.0))
         ended = last.started_ms + played
-        if len(self.life.plays) > 1 and ended < self.life.plays[-2].ended_ms + 1100:
+        if len(self.history.plays) > 1 and ended < self.history.plays[-2].ended_ms + 1100:
             return last
         return last._replace(ended_ms=ended, ms_played=played, reason_end=draws.weighted(STOPPED, STOPPED_WEIGHTS))
 
     # A track -------------------------------------------------------------------------------------------------------
 
     def _choose(
-        self, draws: Draws, habit: Habit, circle: _Circle, discover: float, previous: Track | None,
+        self, draws: RandomDraws, session_type: SessionType, circle: _Circle, discover: float, previous: Track | None,
         in_session: set[int], day: int,
     ) -> tuple[Track, list[Track]]:  # fmt: skip
         """The next track, or an album to play in order (then its first track is not yet taken from it)."""
         if previous is not None and draws.chance(AGAIN):
             return previous, []
-        if draws.chance(habit.album):
+        if draws.chance(session_type.album):
             album = (
                 self._new_album(draws, circle)
                 if draws.chance(discover)
@@ -378,7 +392,9 @@ class Story:
             if album is not None:
                 return album.tracks[0], list(album.tracks)
         if draws.chance(discover) or len(circle.history) < 4:
-            same_artist = previous is not None and previous.artist.circle == circle.number and draws.chance(habit.stay)
+            same_artist = (
+                previous is not None and previous.artist.circle == circle.number and draws.chance(session_type.stay)
+            )
             track = self._new_track(draws, circle, previous.artist if same_artist and previous else None)
             if track is not None:
                 return track, []
@@ -387,20 +403,20 @@ class Story:
             obsession = draws.pick(hot)
             if obsession.track.recording not in in_session and draws.chance(0.5 * obsession.heat(day)):
                 return obsession.track, []
-        if previous is not None and draws.chance(habit.stay):
+        if previous is not None and draws.chance(session_type.stay):
             mine = [t for t in circle.history[-120:] if t.artist is previous.artist and t.recording not in in_session]
             if mine:
                 return draws.pick(mine), []
         for _ in range(6):
             track = circle.history[-draws.power_law_lag(len(circle.history))]
-            if track.recording in in_session and not draws.chance(habit.repeat):
+            if track.recording in in_session and not draws.chance(session_type.repeat):
                 continue
             if self.worn_out.get(track.recording, 0) > day and not draws.chance(0.15):
                 continue
             return track, []
         return self._new_track(draws, circle, None) or draws.pick(circle.history), []
 
-    def _new_track(self, draws: Draws, circle: _Circle, artist: Artist | None) -> Track | None:
+    def _new_track(self, draws: RandomDraws, circle: _Circle, artist: Artist | None) -> Track | None:
         """A track not heard before, by the artist if there is one left; None if the circle is used up."""
         unheard = circle.unheard
         if not unheard:
@@ -411,14 +427,14 @@ class Story:
         track = unheard[place]
         return track.other_release if track.other_release and draws.chance(0.4) else track
 
-    def _new_album(self, draws: Draws, circle: _Circle) -> Album | None:
+    def _new_album(self, draws: RandomDraws, circle: _Circle) -> Album | None:
         for _ in range(5):
             album = draws.pick(draws.from_cumulative(circle.artists, circle.artist_weights).albums)
             if len(album.tracks) > 1 and album.tracks[0].recording not in self.heard:
                 return album
         return None
 
-    def _known_album(self, draws: Draws, circle: _Circle, in_session: set[int]) -> Album | None:
+    def _known_album(self, draws: RandomDraws, circle: _Circle, in_session: set[int]) -> Album | None:
         for _ in range(5):
             if not circle.history:
                 return self._new_album(draws, circle)
@@ -428,15 +444,17 @@ class Story:
                 return album
         return self._new_album(draws, circle)
 
-    def _context(self, draws: Draws, habit: Habit, circle: _Circle) -> str | None:
+    def _context(self, draws: RandomDraws, session_type: SessionType, circle: _Circle) -> str | None:
         roll = draws.random()
         if roll < 0.18:
             return None
         if roll < 0.35:
             return f"spotify:artist:{circle.artists[0].artist_id}"
-        return f"spotify:playlist:{base62('playlist', *self.key, habit.name, circle.number)}"
+        return f"spotify:playlist:{base62('playlist', *self.key, session_type.name, circle.number)}"
 
-    def _listen(self, draws: Draws, track: Track, duration: int, start: int, skip: float) -> tuple[int, int, str, bool]:
+    def _listen(
+        self, draws: RandomDraws, track: Track, duration: int, start: int, skip: float
+    ) -> tuple[int, int, str, bool]:
         """ms played, the end, why it ended, whether it was skipped."""
         chance = skip
         if track.disliked_by_some and self._dislikes(track):
@@ -457,9 +475,9 @@ class Story:
         return duration, start + duration + paused, "trackdone", False
 
     def _dislikes(self, track: Track) -> bool:
-        return (track.recording * 2654435761 + self.life.seed * 40503) % 97 < 45
+        return (track.recording * 2654435761 + self.history.seed * 40503) % 97 < 45
 
-    def _pause(self, draws: Draws, skipped: bool) -> int:
+    def _pause(self, draws: RandomDraws, skipped: bool) -> int:
         """Silence before the next play in ms, by device clocks; negative in one case of fifty."""
         roll = draws.random()
         if roll < 0.02:
@@ -468,7 +486,7 @@ class Story:
             return int(min(LONGEST_PAUSE_MS, draws.lognormal(MINUTE_MS, 1.4)))
         return int(draws.between(50, 1500))
 
-    def _remember(self, draws: Draws, track: Track, played: int, skipped: bool, day: int) -> None:
+    def _remember(self, draws: RandomDraws, track: Track, played: int, skipped: bool, day: int) -> None:
         circle = self.circle_of.get(track.artist.circle)
         new = track.recording not in self.heard
         self.heard.add(track.recording)

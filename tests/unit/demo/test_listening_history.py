@@ -1,4 +1,4 @@
-"""The made-up lives: the same everywhere, told day by day without changing the past, and like real listening."""
+"""The simulated histories: the same everywhere, built day by day without changing the past, and like real listening."""
 
 from __future__ import annotations
 
@@ -15,68 +15,70 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.demo.catalog import Track, catalog
-from include.demo.draws import Draws, base62
-from include.demo.life import SILENCE_MS, Life, Story
-from include.demo.listeners import DEMO_LISTENERS, build_life, invent_listener, listener_named
+from include.demo.listeners import DEMO_LISTENERS, invent_listener, listener_named
+from include.demo.listening_history import SILENCE_MS, History, HistoryBuilder, build_history
+from include.demo.random_draws import RandomDraws, base62
 
 UNTIL = datetime(2026, 10, 23, 12, tzinfo=UTC)
-# Change these only with the catalogue or the way lives are told, never because a Python or a machine differs.
+# Change these only with the catalogue or the way histories are built, never because a Python or a machine differs.
 GOLDEN_DRAWS = [11, 304, 458, 43, 169, 211]
 GOLDEN_ID = "N9mcnTqUkyJ7J2VUNkodjb"
-GOLDEN_LIFE = (3143, "22f23827f707fbcd")
+GOLDEN_HISTORY = (3143, "22f23827f707fbcd")
 
 
 @pytest.fixture(scope="module")
-def ada() -> Life:
-    return build_life(replace(listener_named("ada"), born=date(2025, 9, 1)), until=UNTIL)
+def ada() -> History:
+    return build_history(replace(listener_named("ada"), first_day=date(2025, 9, 1)), until=UNTIL)
 
 
-def digest(life: Life) -> str:
+def digest(history: History) -> str:
     told = [
-        (p.started_ms, p.ended_ms, p.ms_played, p.item.name, p.skipped, p.reason_end, p.session) for p in life.plays
+        (p.started_ms, p.ended_ms, p.ms_played, p.item.name, p.skipped, p.reason_end, p.session) for p in history.plays
     ]
     return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
 
 
 def test_draws_are_those_of_every_supported_python() -> None:
-    draws = Draws("golden", 1)
+    draws = RandomDraws("golden", 1)
     assert [draws.below(1000) for _ in range(6)] == GOLDEN_DRAWS
     assert base62("track", "golden") == GOLDEN_ID
 
 
-def test_a_life_is_that_of_every_supported_python() -> None:
-    life = build_life(invent_listener("golden", 5, born=date(2026, 1, 1)), until=datetime(2026, 3, 1, tzinfo=UTC))
-    assert (len(life.plays), digest(life)) == GOLDEN_LIFE
+def test_a_history_is_the_same_on_every_supported_python() -> None:
+    history = build_history(
+        invent_listener("golden", 5, first_day=date(2026, 1, 1)), until=datetime(2026, 3, 1, tzinfo=UTC)
+    )
+    assert (len(history.plays), digest(history)) == GOLDEN_HISTORY
 
 
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 10_000), first=st.integers(1, 40 * 24), more=st.integers(0, 30 * 24))
-def test_telling_a_life_further_never_changes_what_was_told(seed: int, first: int, more: int) -> None:
-    listener = invent_listener("someone", seed, born=date(2026, 3, 1))
+def test_building_a_history_further_never_changes_its_past(seed: int, first: int, more: int) -> None:
+    listener = invent_listener("someone", seed, first_day=date(2026, 3, 1))
     start = datetime(2026, 3, 1, tzinfo=UTC)
-    short = build_life(listener, until=start + timedelta(hours=first))
-    long = build_life(listener, until=start + timedelta(hours=first + more))
+    short = build_history(listener, until=start + timedelta(hours=first))
+    long = build_history(listener, until=start + timedelta(hours=first + more))
     assert long.plays[: len(short.plays)] == short.plays
     assert all(play.ended_ms > short.until.timestamp() * 1000 for play in long.plays[len(short.plays) :])
 
 
 def test_a_story_told_in_pieces_is_the_story_told_at_once() -> None:
-    listener = invent_listener("someone", 3, born=date(2026, 3, 1))
-    pieces, whole = Story(listener), Story(listener)
+    listener = invent_listener("someone", 3, first_day=date(2026, 3, 1))
+    pieces, whole = HistoryBuilder(listener), HistoryBuilder(listener)
     for days in range(0, 60, 7):
-        pieces.tell(datetime(2026, 3, 1, tzinfo=UTC) + timedelta(days=days))
-    whole.tell(datetime(2026, 3, 1, tzinfo=UTC) + timedelta(days=56))
-    assert pieces.life.plays == whole.life.plays
-    assert pieces.life.sessions == whole.life.sessions
+        pieces.build_until(datetime(2026, 3, 1, tzinfo=UTC) + timedelta(days=days))
+    whole.build_until(datetime(2026, 3, 1, tzinfo=UTC) + timedelta(days=56))
+    assert pieces.history.plays == whole.history.plays
+    assert pieces.history.sessions == whole.history.sessions
 
 
-def test_another_seed_is_another_life() -> None:
-    listener = invent_listener("someone", 3, born=date(2026, 3, 1))
+def test_another_seed_gives_another_history() -> None:
+    listener = invent_listener("someone", 3, first_day=date(2026, 3, 1))
     until = datetime(2026, 3, 20, tzinfo=UTC)
-    assert build_life(listener, 1, until).plays != build_life(listener, 2, until).plays
+    assert build_history(listener, 1, until).plays != build_history(listener, 2, until).plays
 
 
-def test_plays_are_possible(ada: Life) -> None:
+def test_plays_are_possible(ada: History) -> None:
     for before, play in zip(ada.plays, ada.plays[1:], strict=False):
         assert play.started_ms < play.ended_ms
         assert before.ended_ms // 1000 < play.ended_ms // 1000
@@ -84,7 +86,7 @@ def test_plays_are_possible(ada: Life) -> None:
     assert all(play.ms_played <= play.item.duration_ms for play in ada.plays)
 
 
-def test_sessions_are_apart_by_more_than_half_an_hour_and_have_no_such_pause_inside(ada: Life) -> None:
+def test_sessions_are_apart_by_more_than_half_an_hour_and_have_no_such_pause_inside(ada: History) -> None:
     for before, play in zip(ada.plays, ada.plays[1:], strict=False):
         silence = play.started_ms - before.ended_ms
         assert (silence >= SILENCE_MS) == (play.session != before.session)
@@ -94,7 +96,7 @@ def test_sessions_are_apart_by_more_than_half_an_hour_and_have_no_such_pause_ins
         assert {play.session for play in plays} == {number}
 
 
-def test_ada_often_outgrows_the_window_of_50(ada: Life) -> None:
+def test_ada_often_outgrows_the_window_of_50(ada: History) -> None:
     days = Counter(datetime.fromtimestamp(play.ended_ms / 1000, UTC).date() for play in ada.plays)
     assert sum(plays > 50 for plays in days.values()) / len(days) > 0.5
     assert max(days.values()) > 150
@@ -102,13 +104,13 @@ def test_ada_often_outgrows_the_window_of_50(ada: Life) -> None:
 
 def test_dora_is_new() -> None:
     dora = listener_named("dora")
-    life = build_life(dora, until=UNTIL)
-    assert len(life.plays) == 12
+    history = build_history(dora, until=UNTIL)
+    assert len(history.plays) == 12
     assert not dora.has_export
-    assert len(build_life(dora, until=UNTIL + timedelta(days=400)).plays) == 12
+    assert len(build_history(dora, until=UNTIL + timedelta(days=400)).plays) == 12
 
 
-def test_a_few_artists_get_most_plays_and_most_tracks_few(ada: Life) -> None:
+def test_a_few_artists_get_most_plays_and_most_tracks_few(ada: History) -> None:
     tracks = [play.item for play in ada.plays if isinstance(play.item, Track)]
     artists = sorted(Counter(track.artist.name for track in tracks).values(), reverse=True)
     assert sum(artists[: len(artists) // 10]) / len(tracks) > 0.3
@@ -117,7 +119,7 @@ def test_a_few_artists_get_most_plays_and_most_tracks_few(ada: Life) -> None:
     assert max(recordings.values()) > 100
 
 
-def test_what_was_played_lately_and_often_returns_most(ada: Life) -> None:
+def test_what_was_played_lately_and_often_returns_most(ada: History) -> None:
     heard = [play.item.recording for play in ada.plays if isinstance(play.item, Track)]
     then, lately, next_days = heard[:-4000], Counter(heard[-4000:-1000]), set(heard[-1000:])
     returned = {
@@ -129,7 +131,7 @@ def test_what_was_played_lately_and_often_returns_most(ada: Life) -> None:
     assert shares[0] > 2 * shares[1] > 2 * shares[2] > 0
 
 
-def test_albums_are_played_in_order(ada: Life) -> None:
+def test_albums_are_played_in_order(ada: History) -> None:
     evenings = [s for s in ada.sessions if s.session_type == "evening album"]
     in_order = total = 0
     for session in evenings:
@@ -141,7 +143,7 @@ def test_albums_are_played_in_order(ada: Life) -> None:
     assert in_order / total > 0.7
 
 
-def test_artists_of_a_circle_are_heard_together(ada: Life) -> None:
+def test_artists_of_a_circle_are_heard_together(ada: History) -> None:
     neighbours = [
         (a.item.artist.circle, b.item.artist.circle)
         for a, b in zip(ada.plays, ada.plays[1:], strict=False)
@@ -153,13 +155,13 @@ def test_artists_of_a_circle_are_heard_together(ada: Life) -> None:
 
 
 def test_bea_lives_by_the_clock_of_where_she_is() -> None:
-    bea = replace(listener_named("bea"), born=date(2025, 9, 1))
-    life = build_life(bea, until=datetime(2026, 2, 1, tzinfo=UTC))
-    in_tokyo = [play for play in life.plays if play.country == "JP"]
-    assert {life.sessions[play.session].time_zone for play in in_tokyo} == {"Asia/Tokyo"}
+    bea = replace(listener_named("bea"), first_day=date(2025, 9, 1))
+    history = build_history(bea, until=datetime(2026, 2, 1, tzinfo=UTC))
+    in_tokyo = [play for play in history.plays if play.country == "JP"]
+    assert {history.sessions[play.session].time_zone for play in in_tokyo} == {"Asia/Tokyo"}
     lunches = [
-        datetime.fromtimestamp(life.plays[s.first_play].started_ms / 1000, ZoneInfo(s.time_zone)).hour
-        for s in life.sessions
+        datetime.fromtimestamp(history.plays[s.first_play].started_ms / 1000, ZoneInfo(s.time_zone)).hour
+        for s in history.sessions
         if s.session_type == "lunch break"
     ]
     assert sum(11 <= hour <= 14 for hour in lunches) / len(lunches) > 0.95
@@ -167,20 +169,20 @@ def test_bea_lives_by_the_clock_of_where_she_is() -> None:
 
 @pytest.mark.parametrize("listener", DEMO_LISTENERS[:3], ids=lambda listener: listener.user_id)
 def test_every_habit_is_lived(listener) -> None:
-    life = build_life(replace(listener, born=date(2026, 6, 1)), until=UNTIL)
-    lived = Counter(session.session_type for session in life.sessions)
-    assert set(lived) == {habit.name for habit in listener.habits}
+    history = build_history(replace(listener, first_day=date(2026, 6, 1)), until=UNTIL)
+    lived = Counter(session.session_type for session in history.sessions)
+    assert set(lived) == {session_type.name for session_type in listener.session_types}
     assert 4 <= len(lived) <= 6
     assert min(lived.values()) >= 5
 
 
 def test_the_catalogue_has_recordings_with_several_uris() -> None:
-    world = catalog()
-    assert len({track.track_id for track in world.tracks.values()}) == len(world.tracks) > 10_000
-    assert all(len(track_id) == 22 and track_id.isalnum() for track_id in world.tracks)
-    twice = [track for track in world.tracks.values() if track.other_release is not None]
+    music = catalog()
+    assert len({track.track_id for track in music.tracks.values()}) == len(music.tracks) > 10_000
+    assert all(len(track_id) == 22 and track_id.isalnum() for track_id in music.tracks)
+    twice = [track for track in music.tracks.values() if track.other_release is not None]
     assert len(twice) > 500
     assert all(t.isrc == t.other_release.isrc and len(t.isrc) == 12 for t in twice if t.other_release)
-    assert len({artist.name for artist in world.artists}) == len(world.artists)
-    isrcs = Counter(track.isrc for track in world.tracks.values())
+    assert len({artist.name for artist in music.artists}) == len(music.artists)
+    isrcs = Counter(track.isrc for track in music.tracks.values())
     assert set(isrcs.values()) == {1, 2}
