@@ -46,9 +46,8 @@ from airflow.sdk import (
     chain,
     dag,
 )
-from listening import ml_tasks
+from listening.callables import migrate_listening_db
 from listening.callbacks import deadline_missed, run_failed
-from listening.links import PersonasLink, PlaylistsLink
 from listening.operators.ingestion import (
     FetchAudioFeaturesOperator,
     ImportStreamingHistoryOperator,
@@ -58,12 +57,12 @@ from listening.operators.ingestion import (
 )
 from listening.operators.publishing import PublishPlaylistsOperator
 from listening.operators.soda import QualityFailedOperator, SodaScanOperator, choose_branch
-from listening.operators.steps import BuildStepOperator, ListenersHeldOperator
-from listening.prepare_schema import migrate_listening_db
+from listening.operators.steps import BuildStepOperator, ListenersHeldOperator, ModelStepOperator
 from listening.retry_policy import SpotifyRetryPolicy
 from listening.task_docs import about, failure_table
 from listening.triggers.window import WindowTrigger
 
+from include.listening_db import LISTENING_DB
 from include.pipeline import DAG_ID, SESSION_GAP_MINUTES
 
 SQL_FOLDER = Path(__file__).resolve().parents[1] / "include" / "sql"
@@ -154,17 +153,15 @@ def spotify_listening():
     def build(task_id: str, step: str, **kwargs) -> BuildStepOperator:
         return BuildStepOperator(
             **about(task_id),
-            conn_id="listening_db",
+            conn_id=LISTENING_DB,
             step=step,
             sql=f"analytics/{step}.sql",
             parameters={"as_of": AS_OF, "session_gap_minutes": SESSION_GAP_MINUTES},
             **kwargs,
         )
 
-    def model(task_id: str, **kwargs) -> PythonOperator:
-        return PythonOperator(
-            **about(task_id), python_callable=getattr(ml_tasks, task_id), op_kwargs={"as_of": AS_OF}, **kwargs
-        )
+    def model(step: str) -> ModelStepOperator:
+        return ModelStepOperator(**about(step), step=step, as_of=AS_OF)
 
     def scan(layer: str, **kwargs) -> SodaScanOperator:
         return SodaScanOperator(**about(f"scan_{layer}"), scan=layer, as_of=AS_OF, **kwargs)
@@ -227,19 +224,17 @@ def spotify_listening():
         features = [model("build_session_features"), model("build_user_features")]
         clusters = model("cluster_sessions")
         personas = model("label_personas")
-        personas.operator_extra_links = (PersonasLink(),)
         chain(start_models, features, clusters, personas)
     with TaskGroup("playlist_generation", prefix_group_id=False, tooltip="What to hear, and why"):
         cooccurrence = model("artist_cooccurrence")
         playlists = model("generate_playlists")
-        playlists.operator_extra_links = (PlaylistsLink(),)
         chain(cooccurrence, playlists)
     scan_ml = scan("ml")
     ml_gate = gate("ml", on_pass="publish_tables")
 
     publish_tables = SQLExecuteQueryOperator(
         **about("publish_tables"),
-        conn_id="listening_db",
+        conn_id=LISTENING_DB,
         sql="select * from staging.publish_scanned()",
         retries=10,  # refused while another run is between its steps and its scans
         retry_delay=timedelta(minutes=1),

@@ -97,7 +97,7 @@ TASK_DOCS = {
     ),
     "fetch_audio_features": TaskDoc(
         "Fetch audio features",
-        "Fetches what is missing in `tracks`, `artists` and `audio_features`. It never fails, and no task waits for it.",
+        "Fetches what is missing in `tracks`, `artists` and `audio_features`. It never fails; no task waits for it.",
     ),
     "ingestion_failed": TaskDoc(
         "Ingestion failed",
@@ -147,8 +147,8 @@ TASK_DOCS = {
     ),
     "build_listening_events": _build(
         "Build listening events",
-        "`raw_listening_events` → `listening_events`: one row per play, with duplicates between the sources removed and "
-        "in the listener's local time. Rows that are not a play go to `excluded_events`, with the reason.",
+        "`raw_listening_events` → `listening_events`: one row per play, in the listener's local time, however many "
+        "sources report it. Rows that are not a play of their own go to `excluded_events`, with the reason.",
     ),
     "build_sessions": _build(
         "Build sessions",

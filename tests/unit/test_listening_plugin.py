@@ -48,9 +48,9 @@ def test_icon_is_a_drawing(icon):
 )
 def test_tasks_lead_to_the_page_of_their_result(task_id, page, dag):
     task = dag.get_task(task_id)
-    links = [*task.operator_extra_links]
-    links += [link for link in ListeningPlugin.operator_extra_links if type(task) in getattr(link, "operators", [])]
-    assert dashboard_address(page) in {link.get_link(task, ti_key=None) for link in links}
+    assert dashboard_address(page) in {link.get_link(task, ti_key=None) for link in task.operator_extra_links}
+    keys = [link.xcom_key for link in task.operator_extra_links]
+    assert len(set(keys)) == len(keys), "two links of a task would overwrite each other"
 
 
 @pytest.fixture(scope="module")
