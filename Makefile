@@ -7,7 +7,7 @@ VENV := .local/venv
 PYTHON := $(VENV)/bin/python
 UV := $(VENV)/bin/uv
 INSTALLED := $(VENV)/requirements.lock
-STACK := $(PYTHON) -m include.local.stack
+STACK := $(PYTHON) -m include.stack.local.stack
 LOCK := $(UV) pip compile --universal --python-version 3.11 --quiet --no-header --no-emit-find-links --no-emit-index-url
 
 export PYTHONPATH := $(CURDIR)
@@ -56,7 +56,7 @@ up: $(INSTALLED)  ## The same stack against the real Spotify (.env, make authori
 
 .PHONY: authorize
 authorize: $(INSTALLED)  ## Add a Spotify account: opens a loopback address to log in
-	@$(STACK) exec --real -- python -m include.local.authorize $(ARGS)
+	@$(STACK) exec --real -- python -m include.operations.authorize $(ARGS)
 
 .PHONY: psql
 psql: $(INSTALLED)  ## psql on the listening database, for example ARGS='-Atc "select 1"'
@@ -96,7 +96,7 @@ ifeq ($(IN),compose)
 	@mkdir -p -m 700 $(BACKUPS) && file=$(BACKUPS)/listening-$$(date -u +%Y%m%dT%H%M%SZ).tar && \
 	  $(TOOLS) backup >$$file.new && mv $$file.new $$file && echo "$$file"
 else
-	@$(STACK) exec -- python -m include.deploy.backup $(BACKUPS)
+	@$(STACK) exec -- python -m include.operations.backup $(BACKUPS)
 endif
 
 .PHONY: restore
@@ -104,20 +104,20 @@ restore: $(INSTALLED)  ## Replace the listening database by a backup: FILE=… Y
 ifeq ($(IN),compose)
 	@$(TOOLS) restore $(if $(YES),--yes) <"$(FILE)"
 else
-	@$(STACK) exec -- python -m include.deploy.restore "$(FILE)" $(if $(YES),--yes)
+	@$(STACK) exec -- python -m include.operations.restore "$(FILE)" $(if $(YES),--yes)
 endif
 
 .PHONY: forget
 forget: $(INSTALLED)  ## Remove a listener and everything about them: LISTENER=… YES=1 (IN=compose: in the containers)
-	@$(if $(filter compose,$(IN)),$(TOOLS) forget,$(STACK) exec -- python -m include.deploy.forget) "$$LISTENER" $(if $(YES),--yes)
+	@$(if $(filter compose,$(IN)),$(TOOLS) forget,$(STACK) exec -- python -m include.operations.forget) "$$LISTENER" $(if $(YES),--yes)
 
 .PHONY: doctor
 doctor: $(INSTALLED)  ## What is configured, reachable, stale or about to expire, and what to do (IN=compose)
-	@$(if $(filter compose,$(IN)),$(TOOLS) doctor,$(STACK) exec -- python -m include.deploy.doctor)
+	@$(if $(filter compose,$(IN)),$(TOOLS) doctor,$(STACK) exec -- python -m include.operations.doctor)
 
 .PHONY: chaos
 chaos: $(INSTALLED)  ## Kill and starve a demo stack, compare with an undisturbed one (ARGS='--minutes 5')
-	@$(PYTHON) -m include.deploy.chaos $(ARGS)
+	@$(PYTHON) -m tests.chaos.chaos $(ARGS)
 
 .PHONY: test
 test: $(INSTALLED)  ## All tests, or some: ARGS='tests/unit -k parse'
@@ -125,7 +125,7 @@ test: $(INSTALLED)  ## All tests, or some: ARGS='tests/unit -k parse'
 
 .PHONY: check-exports
 check-exports: $(INSTALLED)  ## Real export files through everything, in a database of their own: FILES='a.zip b.zip'
-	@PYTHONPATH=.:plugins:dags $(PYTHON) -m tests.real_exports $(FILES)
+	@PYTHONPATH=.:plugins:dags $(PYTHON) -m tests.support.real_exports $(FILES)
 
 .PHONY: lint
 lint: $(INSTALLED)  ## Ruff, format, types, notebooks, compose file
@@ -142,11 +142,11 @@ format: $(INSTALLED)  ## Rewrite the code as `make lint` wants it
 
 .PHONY: bench
 bench: $(INSTALLED)  ## Measure; prints a table, writes .local/bench.json and .log (ARGS=<benchmark names>)
-	@$(PYTHON) -m include.bench $(ARGS)
+	@$(PYTHON) -m tests.benchmarks $(ARGS)
 
 .PHONY: evaluate
 evaluate: $(INSTALLED)  ## Rankings and playlists against simple rivals (FILES="a.zip folder b.zip@Europe/Berlin": on real listeners)
-	@FILES='$(FILES)' $(PYTHON) -m ml.evaluation
+	@FILES='$(FILES)' $(PYTHON) -m ml.evaluation.evaluate
 
 .PHONY: lifelike
 lifelike: $(INSTALLED)  ## Statistics of the simulated listening beside real ones (FILES='a.zip b.zip': your own exports too)

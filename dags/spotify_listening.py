@@ -39,7 +39,6 @@ import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import ml_tasks
 from airflow.providers.common.sql.operators.sql import SQLExecuteQueryOperator
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.providers.standard.operators.python import BranchPythonOperator, PythonOperator
@@ -58,22 +57,23 @@ from airflow.sdk import (
     chain,
     dag,
 )
-from ingestion_operators import (
+from listening import ml_tasks
+from listening.callbacks import deadline_missed, run_failed
+from listening.links import PersonasLink, PlaylistsLink
+from listening.operators.ingestion import (
     FetchAudioFeaturesOperator,
     ImportStreamingHistoryOperator,
     IngestionFailedOperator,
     IngestRecentlyPlayedOperator,
     ListAccountsOperator,
 )
-from listening_ui import PersonasLink, PlaylistsLink
-from prepare_schema import migrate_listening_db
-from publish_playlists import PublishPlaylistsOperator
-from run_alerts import deadline_missed, run_failed
-from soda_operator import QualityFailedOperator, SodaScanOperator, choose_branch
-from spotify_retry_policy import SpotifyRetryPolicy
-from step_operators import BuildStepOperator, ListenersHeldOperator
-from task_docs import about
-from window_trigger import WindowTrigger
+from listening.operators.publishing import PublishPlaylistsOperator
+from listening.operators.soda import QualityFailedOperator, SodaScanOperator, choose_branch
+from listening.operators.steps import BuildStepOperator, ListenersHeldOperator
+from listening.prepare_schema import migrate_listening_db
+from listening.retry_policy import SpotifyRetryPolicy
+from listening.task_docs import about
+from listening.triggers.window import WindowTrigger
 
 SQL_FOLDER = Path(__file__).resolve().parents[1] / "include" / "sql"
 EXPORTS = os.environ.get("LISTENING_EXPORTS", "")

@@ -13,8 +13,8 @@ import psycopg
 import pytest
 from hypothesis import settings
 
-from include.local import postgres
-from tests import pipeline
+from include.stack.local import postgres
+from tests.support import pipeline
 
 # How fast an example runs says something about the machine, not about the code.
 settings.register_profile("any machine", deadline=None)

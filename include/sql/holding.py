@@ -9,8 +9,9 @@ tries a held listener again.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import psycopg
 
@@ -111,3 +112,15 @@ def _release(connection: psycopg.Connection, step: str, user_id: str) -> None:
 
 def _first_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:300]}"
+
+
+def run_statements(
+    connection: psycopg.Connection, step: str, statements: Sequence[str], parameters: Mapping[str, Any]
+) -> None:
+    """Run a step's statements for all listeners at once or, when they fail at somebody's data, one by one."""
+
+    def run() -> None:
+        for statement in statements:
+            connection.execute(statement, parameters)
+
+    run_for_everyone(connection, step, run)

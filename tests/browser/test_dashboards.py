@@ -19,7 +19,7 @@ from playwright.sync_api import Page, TimeoutError, expect
 
 from dashboards import look
 from dashboards.panels import spotify_address
-from tests.pipeline import HOSTILE_TRACK, LISTENERS, UNHEARD
+from tests.support.pipeline import HOSTILE_TRACK, LISTENERS, UNHEARD
 
 pytestmark = pytest.mark.browser
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from include.local.ports import DEFAULTS
-from include.local.services import marked
-from include.local.stack import Stack
-from include.local.state import State
+from include.stack.local.ports import DEFAULTS
+from include.stack.local.services import marked
+from include.stack.local.stack import Stack
+from include.stack.local.state import State
 
 
 @pytest.fixture(scope="session")

@@ -4,10 +4,10 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from include.local import postgres
-from include.sql.analytics import run_steps
 from include.sql.schema.migrate import migrate
+from include.stack.local import postgres
 from tests.integration.analytics.raw_rows import AS_OF, BEGIN, extended, insert, minutes
+from tests.support.steps import run_steps
 
 
 def test_migrating_again_changes_nothing(pg_socket, database):

@@ -8,9 +8,9 @@ from datetime import timedelta
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
-from task_docs import TASK_DOCS
+from listening.task_docs import TASK_DOCS
 
-from include.local.state import PROJECT
+from include.stack.local.state import PROJECT
 
 DAG_ID = "spotify_listening"
 

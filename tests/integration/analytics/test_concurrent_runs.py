@@ -11,9 +11,9 @@ from threading import Barrier
 import psycopg
 import pytest
 
-from include.sql.analytics import STEPS, run_stages, run_step, run_steps
 from tests.integration.analytics.raw_rows import AS_OF, BEGIN, account, api, extended, insert
 from tests.integration.analytics.tables import content, empty, mark_all
+from tests.support.steps import STEPS, run_stages, run_step, run_steps
 
 RUNS = ("backfill one", "backfill two", "scheduled")
 DAYS = 12

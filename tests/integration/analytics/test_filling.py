@@ -7,9 +7,9 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from include.sql.analytics import run_steps, statements
 from tests.integration.analytics.raw_rows import AS_OF, BEGIN, account, api, extended, insert
 from tests.integration.analytics.tables import content, empty, mark_all
+from tests.support.steps import run_steps, statements
 
 MANY = 1_000_000
 ROWS = [

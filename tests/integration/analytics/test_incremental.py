@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from include.sql.analytics import run_steps
 from tests.integration.analytics.raw_rows import AS_OF, BEGIN, account, api, extended, insert
 from tests.integration.analytics.tables import TABLES, content, empty, mark_all
+from tests.support.steps import run_steps
 
 ZONES = ["Europe/Berlin", "America/New_York", "Asia/Tokyo", "Pacific/Kiritimati", "Pacific/Pago_Pago"]
 

@@ -12,11 +12,11 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from soda_operator import SodaScanOperator
+from listening.operators.soda import SodaScanOperator
 
-from include.sql.analytics import run_steps
 from tests.integration.analytics.raw_rows import AS_OF, BEGIN, account, api, extended, insert, minutes
 from tests.integration.quality.conftest import use
+from tests.support.steps import run_steps
 
 NAMES = {
     "endless": "".join(random.Random(1).choices("abcdefghijklmnopqrstuvwxyz0123456789ÄΩ漢😀", k=2800)),

@@ -7,8 +7,8 @@ from contextlib import ExitStack
 import psycopg
 import pytest
 
-from include.sql.analytics import STAGES, run_step, run_steps, statements
 from tests.integration.analytics.raw_rows import AS_OF, BEGIN, extended, insert, minutes
+from tests.support.steps import STAGES, run_step, run_steps, statements
 
 LAYERS = ("raw", "analytics", "ml")
 

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from include.sql.analytics import run_step, run_steps
 from tests.integration.analytics.raw_rows import AS_OF, BEGIN, account, api, extended, insert, minutes
+from tests.support.steps import run_step, run_steps
 
 
 def build(connection, *rows):

@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from include.local import postgres
+from include.stack.local import postgres
 
 
 @pytest.fixture(scope="session")

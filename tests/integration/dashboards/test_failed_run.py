@@ -10,9 +10,9 @@ import pytest
 
 from dashboards import look
 from dashboards.rendering import render
-from include.local import postgres
-from tests import pipeline
+from include.stack.local import postgres
 from tests.integration.dashboards.elements import figures, of_class, parse, table, words
+from tests.support import pipeline
 
 
 @pytest.fixture(scope="module")

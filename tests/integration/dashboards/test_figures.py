@@ -24,11 +24,11 @@ from dashboards.charts import SCORE_PARTS
 from dashboards.listening_data import Period, period_of
 from dashboards.rendering import render
 from dashboards.vocabularies import WORDS
-from include.local import postgres
-from ml.personas import RECENT_DAYS
+from include.stack.local import postgres
+from ml.personas.personas import RECENT_DAYS
 from tests.integration.dashboards.elements import figures, first, notes, of_class, parse, ranking, table, titles, words
 from tests.integration.dashboards.recount import KEYS, Recount, bucket_of, effective_number, query
-from tests.pipeline import BULK, BULK_A_DAY, BULK_DAYS, LISTENERS, NOW, RUNS
+from tests.support.pipeline import BULK, BULK_A_DAY, BULK_DAYS, LISTENERS, NOW, RUNS
 
 IDS = [listener.user_id for listener in LISTENERS]
 PERIODS = ["28d", "2026", "all"]
@@ -695,7 +695,7 @@ def test_quality_left_out(show, owner, recount_of, pipeline_folder):
         at_import = {label: count for label, count in rows.items() if label.startswith("import: ")}
         exports = pipeline_folder / "exports" / user_id
         of_nothing = rows_of_nothing(exports) if user_id in ("ada", "bea") else 0
-        odd = 8 if user_id == "bea" else 0  # of tests/pipeline.py: one of each kind
+        odd = 8 if user_id == "bea" else 0  # of tests/support/pipeline.py: one of each kind
         assert at_import.pop("import: nothing played", 0) == of_nothing + min(odd, 1)
         assert list(at_import.values()) == [1] * max(odd - 1, 0)
         at_import["import: nothing played"] = of_nothing + min(odd, 1)

@@ -9,7 +9,7 @@ import pytest
 
 from dashboards import listening_data
 from dashboards.listening_data import reader as reader_module
-from tests.pipeline import AS_OF, LISTENERS
+from tests.support.pipeline import AS_OF, LISTENERS
 
 FIRST = dt.date(2025, 1, 1)
 

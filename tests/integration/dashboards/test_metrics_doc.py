@@ -12,7 +12,7 @@ import pytest
 from dashboards import listening_data, look
 from dashboards.rendering import render
 from tests.integration.dashboards.elements import figures, of_class, parse, words
-from tests.pipeline import LISTENERS
+from tests.support.pipeline import LISTENERS
 
 PROJECT = Path(__file__).parents[3]
 DEFAULT_FILE = "tests/integration/dashboards/test_figures.py"

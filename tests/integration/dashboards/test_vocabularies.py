@@ -10,7 +10,7 @@ import pytest
 from dashboards import drawings, listening_data, panels
 from dashboards.rendering import render
 from dashboards.vocabularies import BAD, GOOD, WARN, WORDS, word
-from include.local import postgres
+from include.stack.local import postgres
 from tests.integration.dashboards.elements import of_class, parse, words
 
 # Vocabularies that no page shows.

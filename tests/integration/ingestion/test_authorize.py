@@ -13,8 +13,8 @@ import pytest
 import requests
 
 from include.demo.simulator import CLIENT_ID, CLIENT_SECRET
-from include.local import authorize as authorizing
-from include.local.authorize import Account, App, AuthorizationFailed, ask_time_zone, authorize, store_connection
+from include.operations import authorize as authorizing
+from include.operations.authorize import Account, App, AuthorizationFailed, ask_time_zone, authorize, store_connection
 
 ACCOUNT = Account("ada", "Ada", "secret-refresh-token", "scope", datetime(2026, 10, 1, tzinfo=UTC))
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from importlib import import_module
 
 import psycopg
 import pytest
 from airflow.sdk.exceptions import AirflowSkipException
-from ingestion_operators import FetchAudioFeaturesOperator, IngestRecentlyPlayedOperator
-from publish_playlists import PublishPlaylistsOperator
+from listening.operators.ingestion import FetchAudioFeaturesOperator, IngestRecentlyPlayedOperator
+from listening.operators.publishing import PublishPlaylistsOperator
 
-from include.bench.dashboards import MODELS
 from include.demo.listeners import listener_named
 from include.demo.simulator import simulator_server
 from include.ingestion.metadata import CALLS_PER_DAY
-from include.sql.analytics import run_steps
+from tests.support.steps import run_models, run_steps
 
 NOW = datetime(2026, 10, 23, 12, tzinfo=UTC)
 
@@ -111,9 +109,8 @@ def playlist(authorize, connection: psycopg.Connection, simulator, writer_connin
         ingest(account)
         with psycopg.connect(writer_conninfo, autocommit=True) as writer:
             run_steps(writer, as_of=now.isoformat())
-        for module, step in MODELS:
-            with psycopg.connect(writer_conninfo) as writer:
-                getattr(import_module(f"ml.{module}"), step)(writer, as_of=now)
+        with psycopg.connect(writer_conninfo) as writer:
+            run_models(writer, as_of=now)
         connection.execute("select * from staging.publish()")
         connection.commit()
 

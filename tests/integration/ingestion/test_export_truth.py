@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 
 import psycopg
 import pytest
-from ingestion_operators import ImportStreamingHistoryOperator
+from listening.operators.ingestion import ImportStreamingHistoryOperator
 
 from include.demo.catalog import LocalFile, Track
 from include.demo.exports import ExportRow, write_account_data, write_extended_history
 from include.demo.life import Life
 from include.demo.listeners import build_life, listener_named
-from include.sql.analytics import run_steps
+from tests.support.steps import run_steps
 
 UNTIL = datetime(2026, 9, 1, tzinfo=UTC)
 CLOSE_MS = 2_000

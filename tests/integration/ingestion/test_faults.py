@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from airflow.sdk.definitions.retry_policy import RetryAction
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
-from ingestion_operators import IngestionFailedOperator, IngestRecentlyPlayedOperator
-from spotify_retry_policy import SpotifyRetryPolicy
+from listening.operators.ingestion import IngestionFailedOperator, IngestRecentlyPlayedOperator
+from listening.retry_policy import SpotifyRetryPolicy
 
 from include.ingestion import spotify_client, token_store
 from include.ingestion.errors import RateLimited, ScopeMissing, SpotifyError, SpotifyUnavailable, TokenDead

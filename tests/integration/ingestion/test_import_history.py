@@ -11,7 +11,7 @@ import pytest
 from airflow.sdk.io import attach
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from ingestion_operators import ImportStreamingHistoryOperator
+from listening.operators.ingestion import ImportStreamingHistoryOperator
 
 from include.demo.exports import write_account_data, write_extended_history
 from include.demo.listeners import build_life, listener_named

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from ingestion_operators import IngestRecentlyPlayedOperator
+from listening.operators.ingestion import IngestRecentlyPlayedOperator
 
 
 def run(account, run_id="run", **kwargs):

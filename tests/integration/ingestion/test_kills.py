@@ -12,15 +12,15 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import ingestion_operators
 import psycopg
 import pytest
 import sqlalchemy as sa
-from spotify_hook import SpotifyHook
+from listening.hooks.spotify import SpotifyHook
+from listening.operators import ingestion as ingestion_operators
 
 from include.ingestion.errors import TokenDead
-from include.local import postgres
 from include.sql.schema.migrate import migrate
+from include.stack.local import postgres
 from tests.integration.ingestion import victims
 
 KILLS = 25  # of each operator

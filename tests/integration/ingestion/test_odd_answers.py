@@ -22,11 +22,11 @@ from hypothesis import strategies as st
 from include.ingestion.audio_features import fetch_audio_features
 from include.ingestion.errors import RateLimited, SpotifyError, SpotifyUnavailable, TokenDead
 from include.ingestion.metadata import fetch_metadata
-from include.ingestion.publishing import _marked_playlists
 from include.ingestion.recently_played import ingest_recently_played
 from include.ingestion.spotify_client import QUOTA_SECONDS, RATE_WINDOW_SECONDS, SpotifyClient, retry_after
 from include.ingestion.token_store import Authorization, TokenStore
-from include.local import postgres
+from include.publishing.playlists import _marked_playlists
+from include.stack.local import postgres
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
 LISTENERS = count()

@@ -6,9 +6,9 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from ingestion_operators import ImportStreamingHistoryOperator
+from listening.operators.ingestion import ImportStreamingHistoryOperator
 
-from include.sql.analytics import run_step
+from tests.support.steps import run_step
 
 AS_OF = "2026-11-25T00:00:00+00:00"
 TRACK = "1111111111111111111111"

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from cryptography.fernet import Fernet
-from spotify_hook import SpotifyHook
+from listening.hooks.spotify import SpotifyHook
 
 from include.ingestion.errors import TokenDead
 from include.ingestion.token_store import TokenStore

@@ -19,8 +19,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from ingestion_operators import ImportStreamingHistoryOperator
-from spotify_hook import SpotifyHook
+from listening.hooks.spotify import SpotifyHook
+from listening.operators.ingestion import ImportStreamingHistoryOperator
 
 from include.demo import spotify_json
 from include.demo.exports import write_extended_history

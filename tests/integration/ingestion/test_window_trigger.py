@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ingestion_operators import IngestRecentlyPlayedOperator
-from spotify_hook import SpotifyHook
-from window_trigger import WindowTrigger
+from listening.hooks.spotify import SpotifyHook
+from listening.operators.ingestion import IngestRecentlyPlayedOperator
+from listening.triggers.window import WindowTrigger
 
 from include.ingestion.window_watch import ENOUGH, REACTION, SHORTEST_PLAY, judge, watch
 

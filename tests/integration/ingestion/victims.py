@@ -10,7 +10,7 @@ from typing import Any
 
 def run(operator: str, arguments: dict[str, Any], environment: dict[str, str], tell: Connection) -> None:
     """Execute an operator; tell when it begins and when it is done."""
-    import ingestion_operators
+    from listening.operators import ingestion as ingestion_operators
 
     _take_over(environment)
     tell.send("begins")
@@ -20,7 +20,7 @@ def run(operator: str, arguments: dict[str, Any], environment: dict[str, str], t
 
 def die_with_a_new_token(connection_id: str, environment: dict[str, str]) -> None:
     """Refresh, and die with Spotify's answer in hand, before anything of it is stored."""
-    from spotify_hook import SpotifyHook
+    from listening.hooks.spotify import SpotifyHook
 
     from include.ingestion.token_store import TokenStore
 

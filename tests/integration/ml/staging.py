@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 
 from include.demo.catalog import Track
 from include.demo.listeners import Life
-from include.sql.analytics import run_step
+from tests.support.steps import run_step
 
 STEPS = ("listening_events", "sessions", "artist_stats", "track_stats")
 
@@ -78,12 +78,12 @@ def fill(
 
 def run_steps(connection: psycopg.Connection, as_of: datetime) -> dict[str, dict[str, int]]:
     """All ml steps in the DAG's order; step name → its summary."""
-    from ml.cooccurrence import artist_cooccurrence
-    from ml.personas import label_personas
-    from ml.playlists import generate_playlists
-    from ml.session_clusters import cluster_sessions
-    from ml.session_features import build_session_features
-    from ml.user_features import build_user_features
+    from ml.features.session_features import build_session_features
+    from ml.features.user_features import build_user_features
+    from ml.personas.personas import label_personas
+    from ml.personas.session_clusters import cluster_sessions
+    from ml.playlists.cooccurrence import artist_cooccurrence
+    from ml.playlists.playlists import generate_playlists
 
     steps: tuple[Callable, ...] = (
         build_session_features,

@@ -7,10 +7,10 @@ from datetime import datetime, timedelta
 import psycopg
 import pytest
 
-from include.sql.analytics import run_steps
-from ml.cooccurrence import artist_cooccurrence
-from ml.session_features import build_session_features
+from ml.features.session_features import build_session_features
+from ml.playlists.cooccurrence import artist_cooccurrence
 from tests.integration.analytics.raw_rows import AS_OF, BEGIN, extended, insert
+from tests.support.steps import run_steps
 
 
 def plays(day: int, artists: str) -> list[dict]:

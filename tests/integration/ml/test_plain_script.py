@@ -2,8 +2,8 @@
 
 import psycopg
 
-from include.bench import listening_database
-from include.bench.ml import assert_same, fill, our_steps, plain_script
+from tests.benchmarks import listening_database
+from tests.benchmarks.ml import assert_same, fill, our_steps, plain_script
 
 
 def test_tables_say_what_a_plain_script_makes_of_the_same_plays():

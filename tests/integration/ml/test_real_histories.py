@@ -7,10 +7,10 @@ import pytest
 
 from include.demo.exports import write_account_data, write_extended_history
 from include.demo.listeners import build_life, invent_listener
-from ml.evaluation import OURS, CountScorer, day_of, judged_playlists, stored
-from ml.playlists import KINDS
-from ml.real_histories import AsOf, histories_of, imported
-from ml.recommender import TrackScorer
+from ml.evaluation.evaluate import OURS, CountScorer, day_of, judged_playlists, stored
+from ml.evaluation.real_histories import AsOf, histories_of, imported
+from ml.playlists.playlists import KINDS
+from ml.playlists.recommender import TrackScorer
 
 BORN, UNTIL = date(2024, 6, 1), datetime(2024, 11, 1, tzinfo=UTC)
 

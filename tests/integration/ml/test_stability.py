@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from include.demo.listeners import build_life, invent_listener
-from ml.personas import label_personas
-from ml.session_clusters import cluster_sessions
-from ml.session_features import build_session_features
+from ml.features.session_features import build_session_features
+from ml.personas.personas import label_personas
+from ml.personas.session_clusters import cluster_sessions
 from tests.integration.ml.staging import fill
 
 DAYS, SEEDS = (60, (41, 42, 43)) if os.environ.get("LONG_STABILITY") else (21, (41,))

@@ -15,12 +15,12 @@ from sklearn.metrics import adjusted_rand_score
 
 from include.demo.catalog import Track
 from include.demo.listeners import DORA, Life, build_life, invent_listener
-from include.local import postgres
-from ml.persona_evaluation import lift_of, lift_of_kinds, read_listener
-from ml.personas import ARTIST_PHRASE, LEADER_RATIO, LEADER_SHARE, phrase, say
-from ml.playlists import COMPANION_REASONS, LENGTH, NEW_MAX_PLAYS, REST_DAYS, generate_playlists
-from ml.session_clusters import cluster_sessions
-from ml.session_features import build_session_features
+from include.stack.local import postgres
+from ml.evaluation.personas import lift_of, lift_of_kinds, read_listener
+from ml.features.session_features import build_session_features
+from ml.personas.personas import ARTIST_PHRASE, LEADER_RATIO, LEADER_SHARE, phrase, say
+from ml.personas.session_clusters import cluster_sessions
+from ml.playlists.playlists import COMPANION_REASONS, LENGTH, NEW_MAX_PLAYS, REST_DAYS, generate_playlists
 from tests.integration.ml.staging import fill, run_steps, snapshot
 
 BORN = date(2024, 1, 1)

@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from importlib import import_module
 from pathlib import Path
 
 import psycopg
@@ -14,20 +13,12 @@ import psycopg2
 import psycopg2.extensions
 import pytest
 
-from include.local import postgres
-from include.sql.analytics import run_steps
+from include.stack.local import postgres
 from tests.integration.analytics.raw_rows import account, api, extended, insert
+from tests.support.steps import run_models, run_steps
 
 AS_OF = datetime(2026, 3, 1, 4, tzinfo=UTC)
 DAYS = 60
-MODELS = (
-    ("session_features", "build_session_features"),
-    ("user_features", "build_user_features"),
-    ("session_clusters", "cluster_sessions"),
-    ("personas", "label_personas"),
-    ("cooccurrence", "artist_cooccurrence"),
-    ("playlists", "generate_playlists"),
-)
 
 
 def track(name: str) -> str:
@@ -86,8 +77,7 @@ def fill(connection: psycopg.Connection) -> None:
 def build(connection: psycopg.Connection, as_of: datetime = AS_OF) -> None:
     """The steps between the raw scan and publishing."""
     run_steps(connection, as_of=as_of.isoformat())
-    for module, step in MODELS:
-        getattr(import_module(f"ml.{module}"), step)(connection, as_of=as_of)
+    run_models(connection, as_of=as_of)
     connection.commit()
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
-from soda_operator import QualityFailedOperator, SodaScanOperator, choose_branch
+from listening.operators.soda import QualityFailedOperator, SodaScanOperator, choose_branch
 
 from include.soda.scan import DatabaseAddress
 

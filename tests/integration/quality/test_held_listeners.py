@@ -9,13 +9,13 @@ from pathlib import Path
 import psycopg
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
-from soda_operator import SodaScanOperator
-from step_operators import ListenersHeldOperator
+from listening.operators.soda import SodaScanOperator
+from listening.operators.steps import ListenersHeldOperator
 
-from include.local import postgres
-from include.sql.analytics import STAGES, run_steps
+from include.stack.local import postgres
 from tests.integration.analytics.raw_rows import extended, insert
 from tests.integration.quality.conftest import AS_OF, build, history, track, use
+from tests.support.steps import STAGES, run_steps
 
 NEXT_DAY = AS_OF + timedelta(days=1)
 # step: a table it writes
@@ -179,7 +179,7 @@ def test_who_is_held_after_the_scans_waits_too(open_copy):
 
 
 def test_an_error_in_python_holds_one_listener_too(open_copy, monkeypatch):
-    from ml import playlists
+    from ml.playlists import playlists
 
     build_playlists = playlists.build_playlists
 
@@ -199,7 +199,7 @@ def test_an_error_in_python_holds_one_listener_too(open_copy, monkeypatch):
 
 
 def test_what_is_nobodys_data_fails_the_step(open_copy, monkeypatch):
-    from ml import playlists
+    from ml.playlists import playlists
 
     def fail(connection, work):
         raise psycopg.OperationalError("the server closed the connection")

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from soda_operator import SodaScanOperator, choose_branch
+from listening.operators.soda import SodaScanOperator, choose_branch
 
-from include.local import postgres
-from include.sql.analytics import run_steps
+from include.stack.local import postgres
+from ml import STEPS
 from tests.integration.analytics.raw_rows import extended, insert
-from tests.integration.quality.conftest import AS_OF, MODELS, build, track, use
+from tests.integration.quality.conftest import AS_OF, build, track, use
 from tests.integration.quality.test_gates import context
+from tests.support.steps import run_steps
 
 NEXT_DAY = AS_OF + timedelta(days=1)
 
@@ -78,7 +79,7 @@ def spoil_ml(owner: psycopg.Connection, writer: psycopg.Connection) -> None:
 def test_a_failing_scan_leaves_every_published_table_as_it_was(layer, spoil, published):
     owner, writer = published("listening_owner"), published("listening_writer")
     before = checksums(owner)
-    assert len([table for table, checksum in before.items() if checksum]) >= 12 + len(MODELS)
+    assert len([table for table, checksum in before.items() if checksum]) >= 12 + len(STEPS)
 
     insert(writer, [extended(NEXT_DAY - timedelta(hours=n), track(f"z{n}")) for n in range(1, 9)], "ada")
     spoil(owner, writer)

@@ -9,10 +9,10 @@ from functools import partial
 
 import pytest
 from airflow.sdk.exceptions import AirflowException
-from soda_operator import SodaScanOperator
+from listening.operators.soda import SodaScanOperator
 
-from include.local.state import PROJECT
 from include.soda import scan as soda_scan
+from include.stack.local.state import PROJECT
 
 AS_OF = "2026-03-01 04:00:00+00:00"
 

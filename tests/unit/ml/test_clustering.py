@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
-from ml.centroids import FEATURES, KEEP_RATIO, POINT, ArtistVectors, Heard, clusters_from, transform
-from ml.clustering import (
+from ml.personas.centroids import FEATURES, KEEP_RATIO, POINT, ArtistVectors, Heard, clusters_from, transform
+from ml.personas.clustering import (
     MIXES,
     SessionClusterer,
     Space,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml.cooccurrence import MIN_SESSIONS, cooccurrence, pair_scores, session_weight
+from ml.playlists.cooccurrence import MIN_SESSIONS, cooccurrence, pair_scores, session_weight
 
 
 @settings(deadline=None)

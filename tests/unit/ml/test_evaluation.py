@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from ml.evaluation import (
+from ml.evaluation.evaluate import (
     OURS,
     SHIPPED,
     asked,
@@ -21,9 +21,9 @@ from ml.evaluation import (
     summarise,
     table,
 )
-from ml.real_histories import guessed_zone, histories_of
-from ml.recommender import QUESTIONS, WEIGHTS
-from ml.rivals import RIVALS, decayed_count, variants
+from ml.evaluation.real_histories import guessed_zone, histories_of
+from ml.evaluation.rivals import RIVALS, decayed_count, variants
+from ml.playlists.recommender import QUESTIONS, WEIGHTS
 
 
 def plays_of(days: int = 300, seed: int = 0, name: str = "somebody"):
@@ -157,8 +157,10 @@ def test_unusable_files_are_refused_with_what_to_do(tmp_path, capsys):
 
 
 def test_invented_listeners_are_judged_and_written_down(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("ml.evaluation.OUTPUT", tmp_path / "evaluate.json")
-    monkeypatch.setattr("ml.evaluation.invented", lambda seed: plays_of(seed=seed, name=f"listener {seed}", days=150))
+    monkeypatch.setattr("ml.evaluation.evaluate.OUTPUT", tmp_path / "evaluate.json")
+    monkeypatch.setattr(
+        "ml.evaluation.evaluate.invented", lambda seed: plays_of(seed=seed, name=f"listener {seed}", days=150)
+    )
     main(["--seeds", "1", "2"])
     rows = json.loads((tmp_path / "evaluate.json").read_text())["rows"]
     assert {row["people"] for row in rows} == {"invented"}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml.personas import (
+from ml.personas.personas import (
     EVERYTHING,
     HABITS,
     LEADER_SHARE,

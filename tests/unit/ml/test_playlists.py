@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml.playlists import (
+from ml.playlists.playlists import (
     ALBUM_TRACKS,
     ARTIST_TRACKS,
     IN_COMMON,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ml.titles import is_no_song, song_title
+from ml.playlists.titles import is_no_song, song_title
 
 
 @pytest.mark.parametrize(

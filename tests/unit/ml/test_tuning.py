@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from ml.recommender import QUESTIONS, WEIGHTS
-from ml.tuning import RIDGE, TRACKS, Moment, learn, learn_question, logistic
+from ml.evaluation.tuning import RIDGE, TRACKS, Moment, learn, learn_question, logistic
+from ml.playlists.recommender import QUESTIONS, WEIGHTS
 
 
 def moment_of(listener: str, seed: int, tracks: int = 300, slope: float = 2.0) -> Moment:
