@@ -25,14 +25,13 @@ from psycopg.rows import RowFactory, namedtuple_row, tuple_row
 from scipy import sparse
 from scipy.optimize import linear_sum_assignment
 
-from ml.playlists.recommender import DIGITS, LAST_SESSIONS, LIKE_SESSIONS, PARTS, Listening, TrackScorer
+from ml.playlists.recommender import DIGITS, LAST_SESSIONS, LIKE_SESSIONS, PARTS, REST_DAYS, Listening, TrackScorer
 from ml.playlists.titles import is_no_song, song_title
 from ml.tables import Work, columns, listener_of, no_cycles, replace_rows, statement, take_work
 
 LENGTH = 30
 KINDS = {"familiar": 18, "rediscovered": 7, "new": 5}
 QUESTION_OF = {"familiar": "next", "rediscovered": "returns", "new": "new"}
-REST_DAYS = 60
 NEW_MAX_PLAYS = 3
 # No more tracks than this of one artist or album, unless the library has too few others for SHORTEST tracks.
 ARTIST_TRACKS, ALBUM_TRACKS = 3, 2
@@ -488,7 +487,7 @@ def parts_of(library: Library, scorer: TrackScorer, persona_id: int) -> dict[str
     """Part → (tracks,): each track's by the question of its kind."""
     parts = {part: np.zeros(len(library.rows)) for part in PARTS}
     for kind, indexes in library.usable.items():
-        of_kind = scorer.score(QUESTION_OF[kind], library.persona_code.get(persona_id))
+        of_kind = scorer.parts(QUESTION_OF[kind], library.persona_code.get(persona_id))
         for part in PARTS:
             parts[part][indexes] = of_kind[part][indexes]
     return parts
@@ -514,6 +513,7 @@ class Reasons:
 
     def __init__(self, library: Library, scorer: TrackScorer):
         self.library = library
+        self.artist_returns = scorer.artist_returns_
         self.weighed = {kind: scorer.contributions(question) for kind, question in QUESTION_OF.items()}
 
     def of(self, chosen: Sequence[Candidate], persona_id: int, label: str, persona: np.ndarray) -> list[str]:
@@ -578,16 +578,18 @@ class Reasons:
                 return None
             share = "All" if inside == row.plays else str(inside)
             return f"{share} of its {row.plays} plays {'was' if inside == 1 else 'were'} in “{label}” sessions"
-        if feature == "plays_30" and c.kind == "familiar" and row.plays_28d:
+        if feature == "recent_plays" and c.kind == "familiar" and row.plays_28d:
             return f"You played it {plural(row.plays_28d, 'time')} in the last 28 days"
-        if feature == "days_14" and (days := int((heard < 14).sum())) > 1:
+        if feature == "recent_days" and (days := int((heard < 14).sum())) > 1:
             return f"You came back to it on {days} of the last 14 days"
-        if feature == "days_240" and len(heard) > 1:
+        if feature == "all_days" and len(heard) > 1:
             return f"You came back to it on {len(heard)} different days"
         if feature == "overdue" and len(heard) > 2:
             usual, rest = (heard[-1] - heard[0]) / (len(heard) - 1), heard[0]
             if 1 < usual < rest:
                 return f"You usually come back to it after {usual:.0f} days, and now it has been {rest}"
+        if feature == "artist_returns" and (returns := int(self.artist_returns[library.artist_code[artist]])) > 1:
+            return f"You came back to songs by {artist} {returns} times after {REST_DAYS} days or more"
         if feature == "heat" and (lately := library.artist_plays_7d[artist]):
             return f"You played {artist} {plural(lately, 'time')} in the last 7 days"
         if feature == "company" and is_own and (sessions := int(library.in_last_sessions[c.index])) > 1:

@@ -244,6 +244,12 @@ DAYS_HEARD = (
     " staging.listening_events where user_id = %(user)s and track_id = %(track)s and local_date <= %(day)s"
     " group by local_date having bool_or(not skipped)) days"
 )
+RETURNS = (
+    "select count(*) from (select local_date - lag(local_date) over (partition by track_id order by local_date) as gap"
+    " from (select track_id, local_date from staging.listening_events where user_id = %(user)s and artist_name ="
+    " %(artist)s and local_date <= %(day)s group by track_id, local_date having bool_or(not skipped)) heard) gaps"
+    f" where gap >= {REST_DAYS}"
+)
 LAST_SESSIONS_WITH = (
     "select count(distinct session_id) from staging.listening_events where user_id = %(user)s and track_id = %(track)s"
     " and not skipped and session_id in (select session_id from staging.listening_sessions where user_id = %(user)s and"
@@ -320,6 +326,8 @@ def reasons_counted_again(built: psycopg.Connection) -> dict[str, int]:
         if m := take("artist", rf"You played {re.escape(artist)} (\d+) times? in the last 7 days"):
             lately = PLAYS + LATELY.replace("28", "7") + " and artist_name = %(artist)s"
             assert count(built, lately, parameters) == int(m[1])
+        if m := take("returns", rf"You came back to songs by {re.escape(artist)} (\d+) times after 60 days or more"):
+            assert count(built, RETURNS, parameters) == int(m[1])
         if m := take("last sessions", r"It was heard in (\d+) of your last 20 sessions"):
             assert count(built, LAST_SESSIONS_WITH, parameters) == int(m[1])
         if m := take(
@@ -338,7 +346,7 @@ def reasons_counted_again(built: psycopg.Connection) -> dict[str, int]:
 
 def test_every_number_in_a_reason_is_counted_again_from_the_plays(built):
     shared_tracks(built, dora=True, others=True)
-    phrases = "rediscovered, new, shared, plays, days lately, overdue, inside, artist, last sessions, beside"
+    phrases = "rediscovered, new, shared, plays, days lately, overdue, inside, artist, returns, last sessions, beside"
     assert set(reasons_counted_again(built)) >= set(phrases.split(", "))
 
 

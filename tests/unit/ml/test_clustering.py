@@ -19,7 +19,7 @@ from ml.personas.clustering import (
     robust_scale,
     thinned,
 )
-from ml.session_clusters import waiting
+from ml.personas.session_clusters import waiting
 
 
 def sessions_of_kinds(
