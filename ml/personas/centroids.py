@@ -36,6 +36,8 @@ RATES = ("repeat_rate", "discovery_rate", "skip_rate", "shuffle_rate", "album_ru
 
 # Fewer sessions are no kind of session, and no reason to look for one.
 MIN_CLUSTER_SESSIONS = 8
+# A smaller share of a listener's sessions, or of their time, is no persona.
+MIN_CLUSTER_SHARE = 0.03
 # Stored numbers are rounded, so that the last bits of a sum, which differ between builds of numpy, never decide
 # anything.
 DIGITS = 6

@@ -17,12 +17,14 @@ from typing import Any, NamedTuple
 import psycopg
 from psycopg.types.json import Json
 
+from ml.personas.centroids import MIN_CLUSTER_SHARE
 from ml.personas.session_clusters import SETTLING_DAYS
 from ml.tables import Work, fetch, listener_of, replace_rows, take_work
 
 RECENT_DAYS = 28
-# A name once given needs only this share of the difference that earned it.
-SLACK = 0.5
+# A name once given needs only this share of the difference that earned it, and one that says little gives way only to
+# one that is earned by this many times the difference.
+SLACK, CLEARLY = 0.5, 1.2
 # An artist leads a persona who has this share of its plays and this many times the share of all plays, and was played
 # often enough, in enough sessions, for that not to be chance.
 LEADER_SHARE = 0.05
@@ -263,21 +265,23 @@ class Name(NamedTuple):
         return [*self.artists, *(word.alone for word in self.words)]
 
 
-def holding(words: Mapping[str, Word], profile: Profile, overall: Profile) -> list[str]:
+def holding(words: Mapping[str, Word], profile: Profile, overall: Profile, slack: float = 1.0) -> list[str]:
     """Keys of the words that the profile bears out, the most precise and telling first."""
-    held = [key for key, word in words.items() if word.holds(profile, overall)]
+    held = [key for key, word in words.items() if word.holds(profile, overall, slack)]
     if words is HABITS and profile["ms_played"] < FAMILIAR_SHARE * overall["ms_played"]:
         held = [key for key in held if key != "familiar"]
     return sorted(held, key=lambda key: (-len(words[key].clauses), -words[key].distinctness(profile, overall)))
 
 
-def possible_names(profile: Profile, overall: Profile, leaders: Sequence[Leader]) -> Iterator[Name]:
+def possible_names(
+    profile: Profile, overall: Profile, leaders: Sequence[Leader], slack: float = 1.0
+) -> Iterator[Name]:
     """Names the profile bears out, the most telling first; endless.
 
     :param leaders: artists that no other persona is named after, the most telling first.
     """
-    habits, hours = holding(HABITS, profile, overall), holding(TIMES, profile, overall)
-    strong = [leader for leader in leaders if leader.holds()]
+    habits, hours = holding(HABITS, profile, overall, slack), holding(TIMES, profile, overall, slack)
+    strong = [leader for leader in leaders if leader.holds(slack)]
     if strong:
         named = [strong[0], *(o for o in strong[1:] if o.telling >= SECOND_LEADER * strong[0].telling)][:LEADERS]
         artists = tuple(leader.artist_name for leader in named)
@@ -332,7 +336,7 @@ def choose_names(
         vague = not name.words and not name.artists
         if failed:
             broken[persona_id] = f"“{name.label}” no longer fits: {failed[0]}"
-        elif vague and next(possible_names(profile, overall, leaders.get(persona_id, ()))) != Name():
+        elif vague and next(possible_names(profile, overall, leaders.get(persona_id, ()), CLEARLY)) != Name():
             broken[persona_id] = f"“{name.label}” said little, and more is known now"
         else:
             result[persona_id] = (name, "")
@@ -416,8 +420,9 @@ def listed(names: Sequence[str]) -> str:
 def label_personas(connection: psycopg.Connection, *, as_of: datetime) -> dict[str, int]:
     """Profile and name the personas of every listener whose sessions were clustered anew; commits.
 
-    `labelled_on` is the local day on which the present name was given. Personas that the listener's model no longer
-    has stay, inactive, so that history keeps its names.
+    `labelled_on` is the local day on which the present name was given. A persona is active once it has
+    MIN_CLUSTER_SHARE of the sessions, and as long as the model has it or it has as many. Personas without sessions
+    stay, inactive, so that history keeps its names.
 
     :return: `listeners`, `personas` that are active, `renamed`, rows `written`.
     """
@@ -466,8 +471,8 @@ def persona_rows(connection: psycopg.Connection, work: Work) -> list[tuple]:
     overall = by_persona.pop(None, None)
     if not by_persona or overall is None:
         return []
-    [(model_version,)] = connection.execute(
-        "select version from staging.clustering_models where user_id = %s and is_current", [work.user_id]
+    [(model_version, of_model)] = connection.execute(
+        "select version, persona_ids from staging.clustering_models where user_id = %s and is_current", [work.user_id]
     ).fetchall()
     leaders: dict[int, list[Leader]] = {}
     for row in fetch(connection, "persona_artists", parameters):
@@ -480,8 +485,9 @@ def persona_rows(connection: psycopg.Connection, work: Work) -> list[tuple]:
             [work.user_id],
         )
     }
+    shown = {p for p, row in old.items() if row[2]["active"]}
     # Names from before they were made of artists stand for nothing now.
-    named = {p: row[2]["name"] for p, row in old.items() if row[2]["active"] and "name" in row[2]}
+    named = {p: old[p][2]["name"] for p in shown if "name" in old[p][2]}
     names = choose_names(
         by_persona,
         overall,
@@ -492,7 +498,11 @@ def persona_rows(connection: psycopg.Connection, work: Work) -> list[tuple]:
     rows: list[tuple] = []
     for persona_id, profile in sorted(by_persona.items()):
         (name, reason), artists = names[persona_id], leaders.get(persona_id, [])
-        before = old.get(persona_id)
+        share = profile["sessions"] / overall["sessions"]
+        is_active = (
+            share >= MIN_CLUSTER_SHARE or len(by_persona) == 1 or (persona_id in of_model and persona_id in shown)
+        )
+        before = old.get(persona_id) if persona_id in shown else None
         if before is None:
             labelled_on, previous, label_reason = work.reference_day, None, reason
         elif before[1] == name.label:
@@ -507,10 +517,10 @@ def persona_rows(connection: psycopg.Connection, work: Work) -> list[tuple]:
                 name.label,
                 describe(profile, overall, artists),
                 explain(profile, overall, artists, name, is_only=len(by_persona) == 1),
-                Json({"words": name.tags, "name": name._asdict(), "active": True, "measures": measured}),
-                True,
+                Json({"words": name.tags, "name": name._asdict(), "active": is_active, "measures": measured}),
+                is_active,
                 profile["sessions"],
-                rounded(profile["sessions"] / overall["sessions"]),
+                rounded(share),
                 rounded(profile["ms_played"] / max(overall["ms_played"], 1)),
                 rounded(profile["recent_ms_played"] / max(overall["recent_ms_played"], 1)),
                 model_version,
