@@ -276,9 +276,7 @@ def holding(words: Mapping[str, Word], profile: Profile, others: Profile, slack:
     return sorted(held, key=lambda key: (-len(words[key].clauses), -words[key].distinctness(profile, others)))
 
 
-def possible_names(
-    profile: Profile, others: Profile, leaders: Sequence[Leader], slack: float = 1.0
-) -> Iterator[Name]:
+def possible_names(profile: Profile, others: Profile, leaders: Sequence[Leader], slack: float = 1.0) -> Iterator[Name]:
     """Names the profile bears out, the most telling first; endless.
 
     :param leaders: artists that no other persona is named after, the most telling first.

@@ -225,7 +225,9 @@ def fit_model(connection: psycopg.Connection, work: Work, old: Model | None, rea
 def assign(connection: psycopg.Connection, work: Work, model: Model, *, everything: bool) -> dict[str, int]:
     """Write the cluster and persona of each session of the marked days, or of all, and of those whose turn it is to
     follow the model."""
-    [(sessions, days_since)] = connection.execute(statement("listening_days_since"), {"user_id": work.user_id}).fetchall()
+    [(sessions, days_since)] = connection.execute(
+        statement("listening_days_since"), {"user_id": work.user_id}
+    ).fetchall()
     most = int(MAX_MOVED * sessions * days_since)
     days = None
     if not everything:
