@@ -1,4 +1,4 @@
-"""${message}"""
+"""${message}: the statements stand in the SQL file of the same name."""
 
 from include.sql.schema.migrate import run_sql_of
 

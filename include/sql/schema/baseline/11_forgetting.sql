@@ -3,13 +3,18 @@
 -- raw_listening_events refuses to delete.
 
 create table forgotten_listeners (
-    forget_id uuid primary key default gen_random_uuid(),
+    forget_id uuid default gen_random_uuid() primary key,
     forgotten_at timestamptz not null default now(),
     forgotten_by text not null default session_user,
     transaction_id xid8 not null default pg_current_xact_id(),
     removed_rows jsonb not null default '{}'
 );
-revoke all on forgotten_listeners from listening_writer;
+comment on table forgotten_listeners is 'Audit of forget_listener(): when, by whom and how much was removed, not about whom.';
+comment on column forgotten_listeners.forget_id is 'The audit row.';
+comment on column forgotten_listeners.forgotten_at is 'When. UTC.';
+comment on column forgotten_listeners.forgotten_by is 'Database role.';
+comment on column forgotten_listeners.transaction_id is 'Transaction whose permit to delete the row is.';
+comment on column forgotten_listeners.removed_rows is 'Rows removed: table to number.';
 
 -- The transaction's start as well as its number: a restored database counts transactions from anew.
 create function is_forgetting() returns boolean language sql stable set search_path = pg_catalog, public as $$
@@ -25,10 +30,11 @@ begin
     end if;
     raise exception '% is append-only: % refused.', tg_table_name, lower(tg_op);
 end $$;
-create trigger append_only before update or delete or truncate on forgotten_listeners
+
+create trigger append_only before delete or update or truncate on forgotten_listeners
     for each statement execute function keep_audit();
 
-create or replace function refuse_change() returns trigger language plpgsql as $$
+create function refuse_change() returns trigger language plpgsql as $$
 begin
     if tg_op = 'DELETE' and is_forgetting() then
         return null;
@@ -44,6 +50,9 @@ begin
     end if;
     return old;
 end $$;
+
+create trigger append_only before delete or update or truncate on raw_listening_events
+    for each statement execute function refuse_change();
 create trigger only_the_forgotten before delete on raw_listening_events
     for each row execute function refuse_others();
 
@@ -125,4 +134,5 @@ begin
     update forgotten_listeners set removed_rows = removed where forget_id = forgetting;
     return removed;
 end $$;
+
 revoke execute on function forget_listener(text) from public;

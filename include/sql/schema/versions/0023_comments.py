@@ -1,8 +1,0 @@
-from include.sql.schema.migrate import run_sql_of
-
-revision = "0023"
-down_revision = "0022"
-
-
-def upgrade() -> None:
-    run_sql_of(__file__)
