@@ -128,10 +128,12 @@ check-exports: $(INSTALLED)  ## Real export files through everything, in a datab
 	@PYTHONPATH=.:plugins:dags $(PYTHON) -m tests.support.real_exports $(FILES)
 
 .PHONY: lint
-lint: $(INSTALLED)  ## Ruff, format, types, notebooks, compose file
+lint: $(INSTALLED)  ## Ruff, format, types, SQL, notebooks, compose file
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
+	@$(PYTHON) -m sqlfluff lint --nocolor include/sql
+	@$(PYTHON) -m sqlfluff lint --nocolor --templater jinja - < include/sql/analytics/item_stats.sql.j2
 	@$(PYTHON) -m marimo check --strict $(addprefix dashboards/pages/,$(addsuffix .py,overview trends personas playlists quality))
 	@if [ -f docker-compose.yaml ] && docker compose version >/dev/null 2>&1; then docker compose config --quiet; fi
 

@@ -77,6 +77,15 @@ def mark_days(connection: psycopg.Connection, step: str, user_id: str, days: Ite
     )
 
 
+def mark_readers(connection: psycopg.Connection, changed_input: str, user_id: str, day: date) -> None:
+    """Tell every step that reads this input (view staging.step_inputs) that it has changed on a local day."""
+    connection.execute(
+        "insert into pending_days (step, user_id, day) select step, %s, %s::date from staging.step_inputs"
+        " where input = %s on conflict do nothing",
+        [user_id, day, changed_input],
+    )
+
+
 def refresh_statistics(connection: psycopg.Connection, table: str, changed: int) -> None:
     """Analyze `staging.<table>` if `changed` rows are a good part of it: the next step plans with what there is now."""
     connection.execute("select staging.refresh_statistics(%s, %s)", [table, changed])

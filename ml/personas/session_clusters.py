@@ -33,7 +33,7 @@ from ml.personas.centroids import (
     clusters_from,
     transform,
 )
-from ml.tables import Work, listener_of, mark_days, no_cycles, replace_rows, statement, take_work
+from ml.tables import Work, listener_of, mark_readers, no_cycles, replace_rows, statement, take_work
 
 SETTLING_DAYS = 90
 SAMPLE_SIZE = 4000
@@ -100,8 +100,7 @@ def cluster_sessions(connection: psycopg.Connection, *, as_of: datetime) -> dict
                 summary["written"] += counts["written"]
                 summary["removed"] += counts["removed"]
                 if reason or any(counts.values()):
-                    mark_days(connection, "personas", work.user_id, [work.reference_day])
-                    mark_days(connection, "playlists", work.user_id, [work.reference_day])
+                    mark_readers(connection, "session_clusters", work.user_id, work.reference_day)
     connection.commit()
     return summary
 

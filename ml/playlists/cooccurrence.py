@@ -1,6 +1,6 @@
 """Which artists are heard together in one session: `staging.artist_cooccurrence`.
 
-    weight(i)    = Σ over sessions with i     w(session),   w doubles every 365 days, so that recent sessions count more
+    weight(i)    = Σ over sessions with i     w(session),   w doubles every 365 days (session_artists.sql)
     weight(i, j) = Σ over sessions with both  ⌊w(session) / (artists in it − 1)⌋
     score(i, j)  = weight(i, j) / √(weight(i) · weight(j)) · n / (n + SHRINKAGE)
 
@@ -20,13 +20,12 @@ import numpy as np
 import psycopg
 from scipy import sparse
 
-from ml.tables import Work, columns, fetch, listener_of, mark_days, no_cycles, replace_rows, statement, take_work
+from ml.tables import Work, columns, fetch, listener_of, mark_readers, no_cycles, replace_rows, statement, take_work
 
 SHRINKAGE = 5.0
 MIN_SESSIONS = 2
 MIN_SCORE = 0.001
 DIGITS = 6
-EPOCH_DAY = 14610  # 2010-01-01
 
 
 def cooccurrence(sessions: np.ndarray, artists: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -47,11 +46,6 @@ def cooccurrence(sessions: np.ndarray, artists: np.ndarray, weights: np.ndarray)
     counts = counts.tocoo()
     pairs = (counts.row != counts.col) & (counts.data >= MIN_SESSIONS)
     return counts.row[pairs], counts.col[pairs], counts.data[pairs], together.tocoo().data[pairs]
-
-
-def session_weight(day: np.ndarray) -> np.ndarray:
-    """Weight of a session on a day (days since 1970); the same formula stands in session_artists.sql."""
-    return np.maximum(np.round(16 * 2.0 ** ((day - EPOCH_DAY) / 365)), 1.0)
 
 
 def pair_scores(
@@ -81,7 +75,7 @@ def artist_cooccurrence(connection: psycopg.Connection, *, as_of: datetime) -> d
                 summary["written"] += counts["written"]
                 summary["removed"] += counts["removed"]
                 if any(counts.values()):
-                    mark_days(connection, "playlists", work.user_id, [work.reference_day])
+                    mark_readers(connection, "artist_cooccurrence", work.user_id, work.reference_day)
     connection.commit()
     return summary
 

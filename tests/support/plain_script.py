@@ -175,11 +175,11 @@ def cluster(features: pd.DataFrame, heard: pd.DataFrame) -> np.ndarray:
 def artist_pairs(events: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:
     import numpy as np
 
-    from ml.playlists.cooccurrence import MIN_SCORE, MIN_SESSIONS, pair_scores, session_weight
+    from ml.playlists.cooccurrence import MIN_SCORE, MIN_SESSIONS, pair_scores
 
     heard = events[["session_id", "artist_name"]].drop_duplicates()
-    day = (features.start.dt.normalize() - np.datetime64("1970-01-01")).dt.days
-    heard["session_weight"] = heard.session_id.map(session_weight(day))
+    years = (features.start.dt.normalize() - np.datetime64("2010-01-01")).dt.days / 365
+    heard["session_weight"] = heard.session_id.map((16 * 2.0**years).round().clip(lower=1))
     total = heard.groupby("artist_name").session_weight.sum()
     others = (heard.session_id.map(features.unique_artists) - 1).clip(lower=1)
     heard["weight"] = np.maximum(heard.session_weight // others, 1)

@@ -15,7 +15,7 @@ import psycopg
 from include.sql.holding import run_statements
 from ml import STEPS as MODEL_STEPS
 
-FOLDER = Path(__file__).parents[2] / "include" / "sql" / "analytics"
+SQL_FOLDER = Path(__file__).parents[2] / "include" / "sql"
 
 # In the DAG's order; the steps of a stage run side by side there.
 STAGES = (
@@ -31,8 +31,10 @@ STEPS = tuple(chain.from_iterable(STAGES))
 @cache
 def statements(step: str) -> list[str]:
     from airflow.providers.common.sql.hooks.sql import DbApiHook
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    return DbApiHook.split_sql_string((FOLDER / f"{step}.sql").read_text())
+    templates = Environment(loader=FileSystemLoader(SQL_FOLDER), undefined=StrictUndefined)
+    return DbApiHook.split_sql_string(templates.get_template(f"analytics/{step}.sql").render())
 
 
 def run_step(connection: psycopg.Connection, step: str, *, as_of: str, session_gap_minutes: int = 30) -> None:

@@ -232,8 +232,6 @@ added as (
 )
 insert into changed_days select user_id, local_date from added;
 
-insert into pending_days (step, user_id, day)
-select distinct 'user_metrics', user_id, local_date from changed_days
-on conflict do nothing;
+select staging.mark_readers('daily_trends', 'changed_days');
 
 select staging.refresh_statistics('daily_trends', (select count(*) from new_trends));

@@ -1,5 +1,4 @@
--- Plays per hour of each marked local day (staging.listening_hours), by when they started. The view listening_clock sums
--- them to hour and weekday. Parameters: none.
+-- Plays per hour of each marked local day (staging.listening_hours), by when they started. Parameters: none.
 
 select lock_marks_of('listening_clock');
 set local work_mem = '128MB';

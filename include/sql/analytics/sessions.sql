@@ -201,30 +201,21 @@ added as (
 )
 insert into changed_days select distinct user_id, local_date from added;
 
-insert into pending_days (step, user_id, day)
-select distinct s.step, c.user_id, c.local_date
-from changed_days c
-cross join (values ('daily_trends'), ('user_metrics')) s (step)
-on conflict do nothing;
+select staging.mark_readers('listening_sessions', 'changed_days');
 
--- The models also read what a session consists of: its day is marked when any of its plays changed.
-insert into pending_days (step, user_id, day)
-with
-days as (
-    select user_id, local_date from changed_days
-    union
-    select user_id, day from marked_days
-    union
-    -- sessions that went on into a marked day
-    select n.user_id, n.local_date
-    from new_sessions n
-    join session_events e
-        on e.user_id = n.user_id and e.session_id = n.session_id and e.local_date <> n.local_date
-    join marked_days m on m.user_id = e.user_id and m.day = e.local_date
-)
-select s.step, d.user_id, d.local_date
-from days d
-cross join (values ('session_features'), ('user_features'), ('playlists')) s (step)
-on conflict do nothing;
+-- What a session consists of has changed on its day when any of its plays has.
+create temp table changed_contents on commit drop as
+select user_id, local_date from changed_days
+union
+select user_id, day from marked_days
+union
+-- sessions that went on into a marked day
+select n.user_id, n.local_date
+from new_sessions n
+join session_events e
+    on e.user_id = n.user_id and e.session_id = n.session_id and e.local_date <> n.local_date
+join marked_days m on m.user_id = e.user_id and m.day = e.local_date;
+
+select staging.mark_readers('session contents', 'changed_contents');
 
 select staging.refresh_statistics('listening_sessions', (select count(*) from new_sessions));

@@ -57,7 +57,4 @@ insert into pending_artists (user_id, artist_name)
 select distinct user_id, unnest(artists) from changed_artists
 on conflict do nothing;
 
-insert into pending_days (step, user_id, day)
-select distinct step, user_id, local_date
-from changed_artists, unnest(array['session_clusters', 'artist_cooccurrence']) step
-on conflict do nothing;
+select staging.mark_readers('session_artists', 'changed_artists');

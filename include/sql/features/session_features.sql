@@ -42,6 +42,4 @@ select staging.end_fill('session_features');
 
 select staging.refresh_statistics('session_features', (select count(*) from new_features));
 
-insert into pending_days (step, user_id, day)
-select distinct 'session_clusters', user_id, local_date from changed_days
-on conflict do nothing;
+select staging.mark_readers('session_features', 'changed_days');

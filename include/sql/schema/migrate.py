@@ -52,7 +52,8 @@ def migrate(engine: sa.Engine, to: str = "head") -> tuple[str | None, str | None
         elif before is not None and before not in _known(config):
             raise UnknownRevisionError(
                 f"The listening database is at revision {before}, which this version does not know. If that is older"
-                f" than {BEFORE_BASELINE}, run `prepare_schema` of the project as of 25 November 2026 once, then this one."
+                f" than {BEFORE_BASELINE}, run `prepare_schema` once with the commit of"
+                " 25 November 2026 that has revisions up to it, then with this one."
             )
         config.attributes["connection"] = connection
         command.upgrade(config, to)

@@ -4,11 +4,10 @@ from collections import Counter
 from itertools import permutations
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml.playlists.cooccurrence import MIN_SESSIONS, cooccurrence, pair_scores, session_weight
+from ml.playlists.cooccurrence import MIN_SESSIONS, cooccurrence, pair_scores
 
 
 @settings(deadline=None)
@@ -31,8 +30,3 @@ def test_pairs_equal_counting_by_hand(sessions):
 def test_a_pair_met_often_beats_a_pair_met_twice():
     often, rare = pair_scores(np.array([50.0, 2.0]), np.array([60.0, 2.0]), np.array([60.0, 2.0]), np.array([50, 2]))
     assert often > rare
-
-
-def test_a_session_weighs_twice_as_much_a_year_later():
-    early, late = session_weight(np.array([20_000, 20_365]))
-    assert late / early == pytest.approx(2, rel=1e-3)
