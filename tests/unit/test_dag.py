@@ -8,10 +8,13 @@ from datetime import timedelta
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
+from airflow.providers.common.sql.hooks.sql import DbApiHook
+from listening.operators.steps import BuildStepOperator
 from listening.task_docs import TASK_DOCS, about, failure_table
 
 from include import PROJECT
 from include.pipeline import DAG_ID
+from tests.support.steps import STEPS, statements
 
 # task: what runs after it
 EDGES = {
@@ -119,6 +122,14 @@ def test_a_failed_account_neither_stops_the_others_nor_stays_hidden(dag):
     assert dag.get_task("fetch_audio_features").trigger_rule == "all_done_min_one_success"
     assert dag.get_task("ingestion_failed").trigger_rule == "one_failed"
     assert dag.get_task("quality_failed").trigger_rule == "one_success"
+
+
+def test_build_steps_execute_what_the_steps_of_the_tests_execute(dag):
+    steps = {task.step: task for task in dag.tasks if isinstance(task, BuildStepOperator)}
+    assert steps.keys() == set(STEPS)
+    for step, task in steps.items():
+        sql = task.render_template(task.sql, {}, dag.get_template_env())
+        assert DbApiHook.split_sql_string(sql) == statements(step)
 
 
 def test_parsing_imports_nothing_heavy():

@@ -40,8 +40,7 @@ def migrate(engine: sa.Engine, to: str = "head") -> tuple[str | None, str | None
     :raises UnknownRevisionError: the database is older than the baseline's predecessor, or newer than this project.
     :raises sqlalchemy.exc.SQLAlchemyError: a revision failed; the database is at the last one that succeeded.
     """
-    config = Config()
-    config.set_main_option("script_location", str(FOLDER))
+    config = alembic_config()
     with engine.connect() as guard, engine.connect() as connection:
         guard.execute(sa.text("select pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
         before = _revision(connection)
@@ -60,6 +59,13 @@ def migrate(engine: sa.Engine, to: str = "head") -> tuple[str | None, str | None
         connection.rollback()
         after = _revision(connection)
     return before, after
+
+
+def alembic_config() -> Config:
+    """Alembic's settings: where the revisions are."""
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER))
+    return config
 
 
 def _known(config: Config) -> set[str]:

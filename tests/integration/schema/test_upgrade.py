@@ -13,13 +13,12 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 from alembic import command
-from alembic.config import Config
 from alembic.script import ScriptDirectory
 from psycopg import sql
 
 from include.operations.checksums import checksums, differences
 from include.operations.postgres_programs import postgres_program
-from include.sql.schema.migrate import BASELINE, FOLDER, UnknownRevisionError, migrate
+from include.sql.schema.migrate import BASELINE, UnknownRevisionError, alembic_config, migrate
 from include.stack.local import postgres
 from tests.integration.analytics.raw_rows import AS_OF, BEGIN, account, api, extended, insert
 from tests.integration.operations.conftest import LISTENERS, fill, listener_tables
@@ -47,12 +46,6 @@ def old_engine(pg_socket) -> Iterator[sa.Engine]:
     engine = sa.create_engine(postgres.sqlalchemy_url(pg_socket, OLD, "listening_owner"), poolclass=sa.NullPool)
     yield engine
     postgres.drop_database(pg_socket, OLD)
-
-
-def alembic_config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(FOLDER))
-    return config
 
 
 def upgrade(engine: sa.Engine, revision: str) -> None:

@@ -74,15 +74,14 @@ comment on column takeable_days.day is 'As in pending_days.';
 
 -- Locks ---------------------------------------------------------------------------------------------------------
 
--- A mark is consumed only after everybody who is marking has committed, and nobody marks while it is consumed: else a
--- step could take a mark whose rows it cannot see yet. Markers share the lock, consumers hold it alone, both until
--- their transaction ends.
+-- A step must not take a mark before it can see the rows that the mark is about. So whoever marks days shares this lock until
+-- commit, and a step that takes marks holds it alone: it waits until everybody who is marking has committed.
 create function lock_marks() returns void language sql as $$
     select pg_advisory_xact_lock(7461002)
 $$;
 
--- For a step whose marks only holders of lock_marks() make. It shares the lock with others like it, and with those who mark
--- later steps or insert raw rows; two runs of the step itself take turns.
+-- For steps that run side by side. Their marks are only made by steps that hold the lock alone, so sharing it is enough; a
+-- lock of the step's own makes two runs of it take turns.
 create function lock_marks_of(step text) returns void language sql set search_path = pg_catalog, pg_temp as $$
     select pg_advisory_xact_lock_shared(7461002);
     select pg_advisory_xact_lock(7461003, hashtext(step));
@@ -96,8 +95,8 @@ begin
     return null;
 end $$;
 
--- Whoever takes marks without having said so holds the lock alone. To go from sharing to that, two steps would wait for
--- each other.
+-- Who takes marks without lock_marks_of() holds the lock alone. A step that shares it already must not ask for that: two of
+-- them would wait for each other.
 create function take_marks() returns trigger language plpgsql
 set search_path = pg_catalog, public, pg_temp as $$
 begin
@@ -112,7 +111,7 @@ create trigger share_marks before insert on pending_days
 create trigger take_marks before delete on pending_days
     for each statement execute function take_marks();
 
--- Who changes what makes plays, marks days ------------------------------------------------------------------------
+-- A change of what plays are made of marks days ------------------------------------------------------------------------
 
 -- The earliest day must count where late streams were heard, not only when they were reported.
 create function mark_days(listener text, low timestamptz, high timestamptz) returns void language sql

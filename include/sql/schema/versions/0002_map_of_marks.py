@@ -1,4 +1,4 @@
-"""The map of marks: the statements stand in the SQL file of the same name."""
+"""The map of marks: which step reads what another one writes."""
 
 from include.sql.schema.migrate import run_sql_of
 
@@ -7,4 +7,4 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    run_sql_of(__file__)
+    run_sql_of(__file__)  # the SQL file of the same name
