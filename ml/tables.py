@@ -71,15 +71,17 @@ def listener_of(connection: psycopg.Connection, step: str, work: Work) -> Iterat
 
 def mark_days(connection: psycopg.Connection, step: str, user_id: str, days: Iterable[date]) -> None:
     """Tell `step` that what it reads has changed on these local days."""
-    connection.execute(
-        "insert into pending_days (step, user_id, day) select %s, %s, unnest(%s::date[]) on conflict do nothing",
-        [step, user_id, sorted(set(days))],
-    )
+    connection.execute(statement("mark_days"), {"step": step, "user_id": user_id, "days": sorted(set(days))})
 
 
 def refresh_statistics(connection: psycopg.Connection, table: str, changed: int) -> None:
     """Analyze `staging.<table>` if `changed` rows are a good part of it: the next step plans with what there is now."""
     connection.execute("select staging.refresh_statistics(%s, %s)", [table, changed])
+
+
+def ask(connection: psycopg.Connection, name: str, user_id: str, **parameters: Any) -> list[tuple[Any, ...]]:
+    """All rows of a statement of `include/sql/features` about one listener."""
+    return connection.execute(statement(name), {"user_id": user_id, **parameters}).fetchall()
 
 
 def fetch(connection: psycopg.Connection, name: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
