@@ -7,8 +7,6 @@ import gc
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
-from functools import cache
-from pathlib import Path
 from typing import Any, LiteralString, NamedTuple
 
 import psycopg
@@ -16,8 +14,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from include.sql.holding import holding
-
-FEATURES_SQL = Path(__file__).parents[1] / "include" / "sql" / "features"
+from include.sql.queries import query
 
 
 class Work(NamedTuple):
@@ -37,10 +34,9 @@ class Work(NamedTuple):
     reference_day: date
 
 
-@cache
-def statement(name: str) -> str:
-    """The text of `include/sql/features/<name>.sql`."""
-    return (FEATURES_SQL / f"{name}.sql").read_text()
+def statement(name: str) -> bytes:
+    """The text of a query of `include/sql/features`."""
+    return query("features", name)
 
 
 def begin_step(connection: psycopg.Connection, step: str) -> None:

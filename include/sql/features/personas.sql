@@ -1,3 +1,4 @@
+-- name: personas_so_far
 select
     persona_id,
     label,
@@ -10,3 +11,9 @@ select
     model_version
 from staging.personas
 where user_id = %(user_id)s
+
+-- name: active_personas
+select persona_id, label, description
+from staging.personas
+where user_id = %(user_id)s and is_active
+order by persona_id

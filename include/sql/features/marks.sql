@@ -1,3 +1,4 @@
+-- name: take_work
 -- Takes a step's marks and returns, per listener, the marked days and the last session that had ended by as_of.
 with latest_sessions as (
     select p.user_id, s.ended_at, s.local_date
@@ -23,3 +24,14 @@ from taken t
 join latest_sessions l using (user_id)
 group by t.user_id, l.ended_at, l.local_date
 order by t.user_id
+
+-- name: mark_days
+insert into pending_days (step, user_id, day)
+select %(step)s, %(user_id)s, unnest(%(days)s::date[])
+on conflict do nothing
+
+-- name: take_artists
+-- Takes the marks of a listener's artists whose pairs have changed.
+delete from pending_artists
+where user_id = %(user_id)s
+returning artist_name
