@@ -583,7 +583,7 @@ class Reasons:
         if feature == "overdue" and len(heard) > 2:
             usual, rest = (heard[-1] - heard[0]) / (len(heard) - 1), heard[0]
             if 1 < usual < rest:
-                return f"You usually come back to it after {usual:.0f} days, and now it has been {rest}"
+                return f"You usually come back to it after {plural(round(usual), 'day')}, and now it has been {rest}"
         if feature == "artist_returns" and (returns := int(self.artist_returns[library.artist_code[artist]])) > 1:
             return f"You came back to songs by {artist} {returns} times after {REST_DAYS} days or more"
         if feature == "heat" and (lately := library.artist_plays_7d[artist]):
