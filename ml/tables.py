@@ -7,8 +7,6 @@ import gc
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
-from functools import cache
-from pathlib import Path
 from typing import Any, LiteralString, NamedTuple
 
 import psycopg
@@ -16,8 +14,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from include.sql.holding import holding
-
-FEATURES_SQL = Path(__file__).parents[1] / "include" / "sql" / "features"
+from include.sql.queries import query
 
 
 class Work(NamedTuple):
@@ -37,10 +34,9 @@ class Work(NamedTuple):
     reference_day: date
 
 
-@cache
-def statement(name: str) -> str:
-    """The text of `include/sql/features/<name>.sql`."""
-    return (FEATURES_SQL / f"{name}.sql").read_text()
+def statement(name: str) -> bytes:
+    """The text of a query of `include/sql/features`."""
+    return query("features", name)
 
 
 def begin_step(connection: psycopg.Connection, step: str) -> None:
@@ -71,24 +67,22 @@ def listener_of(connection: psycopg.Connection, step: str, work: Work) -> Iterat
 
 def mark_days(connection: psycopg.Connection, step: str, user_id: str, days: Iterable[date]) -> None:
     """Tell `step` that what it reads has changed on these local days."""
-    connection.execute(
-        "insert into pending_days (step, user_id, day) select %s, %s, unnest(%s::date[]) on conflict do nothing",
-        [step, user_id, sorted(set(days))],
-    )
+    connection.execute(statement("mark_days"), {"step": step, "user_id": user_id, "days": sorted(set(days))})
 
 
 def mark_readers(connection: psycopg.Connection, changed_input: str, user_id: str, day: date) -> None:
     """Tell every step that reads this input (view staging.step_inputs) that it has changed on a local day."""
-    connection.execute(
-        "insert into pending_days (step, user_id, day) select step, %s, %s::date from staging.step_inputs"
-        " where input = %s on conflict do nothing",
-        [user_id, day, changed_input],
-    )
+    connection.execute(statement("mark_readers"), {"user_id": user_id, "day": day, "changed_input": changed_input})
 
 
 def refresh_statistics(connection: psycopg.Connection, table: str, changed: int) -> None:
     """Analyze `staging.<table>` if `changed` rows are a good part of it: the next step plans with what there is now."""
     connection.execute("select staging.refresh_statistics(%s, %s)", [table, changed])
+
+
+def ask(connection: psycopg.Connection, name: str, user_id: str, **parameters: Any) -> list[tuple[Any, ...]]:
+    """All rows of a statement of `include/sql/features` about one listener."""
+    return connection.execute(statement(name), {"user_id": user_id, **parameters}).fetchall()
 
 
 def fetch(connection: psycopg.Connection, name: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:

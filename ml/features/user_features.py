@@ -22,7 +22,7 @@ from datetime import datetime, timedelta
 
 import psycopg
 
-from ml.tables import fetch, listener_of, replace_rows, take_work
+from ml.tables import ask, fetch, listener_of, replace_rows, take_work
 
 HALF_LIFE_DAYS = 30.0
 HORIZON_HALF_LIVES = 10
@@ -39,10 +39,7 @@ def build_user_features(connection: psycopg.Connection, *, as_of: datetime) -> d
     with connection.transaction():
         for work in take_work(connection, "user_features", as_of):
             with listener_of(connection, "user_features", work):
-                stored = connection.execute(
-                    "select as_of from staging.user_features where user_id = %s", [work.user_id]
-                ).fetchone()
-                if stored and stored[0] > work.reference_day:
+                if any(day > work.reference_day for (day,) in ask(connection, "profile_day", work.user_id)):
                     continue
                 parameters = {
                     "user_id": work.user_id,

@@ -19,7 +19,7 @@ from psycopg.types.json import Json
 
 from ml.personas.centroids import MIN_CLUSTER_SHARE
 from ml.personas.session_clusters import SETTLING_DAYS
-from ml.tables import Work, fetch, listener_of, replace_rows, take_work
+from ml.tables import Work, ask, fetch, listener_of, replace_rows, take_work
 
 RECENT_DAYS = 28
 # Columns of persona_profiles that add up over personas.
@@ -162,7 +162,8 @@ PHRASES = {
     "minutes": "half of them play at least {value} (your other sessions: {usual})",
     "unique_artists": "half of them have at least {value} (your other sessions: {usual})",
     "discovery": "on average {value} of a session's plays are first listens (your other sessions: {usual})",
-    "repeat": "on average {value} of a session's plays repeat a track of the same session (your other sessions: {usual})",
+    "repeat": "on average {value} of a session's plays repeat a track of the same session"
+     " (your other sessions: {usual})",
     "album": "on average {value} of a session's plays follow another track of the same album"
      " (your other sessions: {usual})",
     "shuffle": "on average {value} of a session's plays are shuffled (your other sessions: {usual})",
@@ -476,20 +477,11 @@ def persona_rows(connection: psycopg.Connection, work: Work) -> list[tuple]:
     # One kind of listening has nothing to be told from.
     others = others or by_persona
     totals = {name: sum(profile[name] for profile in by_persona.values()) for name in TOTALS}
-    [(model_version, of_model)] = connection.execute(
-        "select version, persona_ids from staging.clustering_models where user_id = %s and is_current", [work.user_id]
-    ).fetchall()
+    [(model_version, of_model)] = ask(connection, "model_personas", work.user_id)
     leaders: dict[int, list[Leader]] = {}
     for row in fetch(connection, "persona_artists", parameters):
         leaders.setdefault(row.pop("persona_id"), []).append(Leader(**row))
-    old = {
-        row[0]: row
-        for row in connection.execute(
-            "select persona_id, label, traits, labelled_on, previous_label, label_reason, description, explanation,"
-            " model_version from staging.personas where user_id = %s",
-            [work.user_id],
-        )
-    }
+    old = {row[0]: row for row in ask(connection, "personas_so_far", work.user_id)}
     shown = {p for p, row in old.items() if row[2]["active"]}
     # Names from before they were made of artists stand for nothing now.
     named = {p: old[p][2]["name"] for p in shown if "name" in old[p][2]}
@@ -504,9 +496,8 @@ def persona_rows(connection: psycopg.Connection, work: Work) -> list[tuple]:
     for persona_id, profile in sorted(by_persona.items()):
         (name, reason), artists, usual = names[persona_id], leaders.get(persona_id, []), others[persona_id]
         share = profile["sessions"] / totals["sessions"]
-        is_active = (
-            share >= MIN_CLUSTER_SHARE or len(by_persona) == 1 or (persona_id in of_model and persona_id in shown)
-        )
+        stays = persona_id in of_model and persona_id in shown
+        is_active = stays or share >= MIN_CLUSTER_SHARE or len(by_persona) == 1
         before = old.get(persona_id) if persona_id in shown else None
         if before is None:
             labelled_on, previous, label_reason = work.reference_day, None, reason

@@ -33,7 +33,7 @@ from ml.personas.centroids import (
     clusters_from,
     transform,
 )
-from ml.tables import Work, listener_of, mark_readers, no_cycles, replace_rows, statement, take_work
+from ml.tables import Work, ask, listener_of, mark_readers, no_cycles, replace_rows, statement, take_work
 
 SETTLING_DAYS = 90
 SAMPLE_SIZE = 4000
@@ -64,15 +64,10 @@ class Model:
 
 def load_model(connection: psycopg.Connection, user_id: str) -> Model | None:
     """The listener's current model, None before the first and when it is of other features."""
-    row = connection.execute(
-        "select feature_names, version, k, center, scale, weights, centroids, artists, artist_vectors, mix,"
-        " persona_ids, training_sessions, training_distance"
-        " from staging.clustering_models where user_id = %s and is_current",
-        [user_id],
-    ).fetchone()
-    if row is None or tuple(row[0]) != POINT:
+    rows = ask(connection, "current_model", user_id)
+    if not rows or tuple(rows[0][0]) != POINT:
         return None
-    version, k, center, scale, weights, points, artists, vectors, mix, persona_ids, sessions, distance = row[1:]
+    version, k, center, scale, weights, points, artists, vectors, mix, persona_ids, sessions, distance = rows[0][1:]
     centroids = Centroids(np.array(center), np.array(scale), np.array(weights), np.array(points).reshape(k, -1))
     artist_vectors = ArtistVectors(artists, np.array(vectors, dtype=float).reshape(-1, len(CONTENT)))
     return Model(version, centroids, artist_vectors, mix, list(persona_ids), sessions, distance)
@@ -107,9 +102,7 @@ def cluster_sessions(connection: psycopg.Connection, *, as_of: datetime) -> dict
 
 def why_fit(connection: psycopg.Connection, work: Work, model: Model | None) -> str | None:
     """The reason to fit the listener's model now, in a sentence; None when the one there is still serves."""
-    [(sessions,)] = connection.execute(
-        "select count(*) from staging.session_features where user_id = %s", [work.user_id]
-    ).fetchall()
+    [(sessions,)] = ask(connection, "session_count", work.user_id)
     if sessions == 0:
         return None
     if model is None:
@@ -117,14 +110,7 @@ def why_fit(connection: psycopg.Connection, work: Work, model: Model | None) -> 
     grown = sessions - model.training_sessions
     if grown >= max(REFIT_GROWTH * model.training_sessions, MIN_CLUSTER_SESSIONS):
         return f"the history grew from {model.training_sessions} to {sessions} sessions"
-    [(count, distance)] = connection.execute(
-        "select count(*), avg(distance) from"
-        " (select distance from staging.session_clusters where user_id = %s"
-        " and model_version = %s and local_date > (select trained_to from staging.clustering_models where"
-        " user_id = %s and"
-        " version = %s) order by session_id desc limit %s) newest",
-        [work.user_id, model.version, work.user_id, model.version, DRIFT_SESSIONS],
-    ).fetchall()
+    [(count, distance)] = ask(connection, "drift", work.user_id, version=model.version, sessions=DRIFT_SESSIONS)
     if count >= DRIFT_SESSIONS and distance > DRIFT_RATIO * model.training_distance:
         return (
             f"the newest {count} sessions lie {distance:.2f} from their centroids on average, the training sessions"
@@ -149,11 +135,7 @@ def fit_model(connection: psycopg.Connection, work: Work, old: Model | None, rea
     clusterer = SessionClusterer(max_clusters=MAX_CLUSTERS if len(rows) >= MIN_SESSIONS else 1)
     clusterer.fit(sample.features, sample.heard, before, old.mix if old else None)
 
-    [(version, next_id)] = connection.execute(
-        "select coalesce(max(version), 0) + 1, coalesce(max(persona_id), 0) + 1"
-        " from staging.clustering_models left join lateral unnest(persona_ids) persona_id on true where user_id = %s",
-        [work.user_id],
-    ).fetchall()
+    [(version, next_id)] = ask(connection, "next_model", work.user_id)
     known = before >= 0
     if clusterer.kept_:
         matched = dict(enumerate(personas))
@@ -168,14 +150,9 @@ def fit_model(connection: psycopg.Connection, work: Work, old: Model | None, rea
         if cluster not in matched:
             matched[cluster], next_id = next_id, next_id + 1
         persona_ids.append(matched[cluster])
-    [(sessions,)] = connection.execute(
-        "select count(*) from staging.session_features where user_id = %s", [work.user_id]
-    ).fetchall()
+    [(sessions,)] = ask(connection, "session_count", work.user_id)
 
-    connection.execute(
-        "update staging.clustering_models set is_current = false where user_id = %s and is_current",
-        [work.user_id],
-    )
+    connection.execute(statement("retire_model"), {"user_id": work.user_id})
     days = [row[1] for row in rows]
     values = {
         "user_id": work.user_id,
@@ -224,18 +201,12 @@ def fit_model(connection: psycopg.Connection, work: Work, old: Model | None, rea
 def assign(connection: psycopg.Connection, work: Work, model: Model, *, everything: bool) -> dict[str, int]:
     """Write the cluster and persona of each session of the marked days, or of all, and of those whose turn it is to
     follow the model."""
-    [(sessions, days_since)] = connection.execute(
-        statement("listening_days_since"), {"user_id": work.user_id}
-    ).fetchall()
+    [(sessions, days_since)] = ask(connection, "listening_days_since", work.user_id)
     most = int(MAX_MOVED * sessions * days_since)
     days = None
     if not everything:
-        turn = connection.execute(
-            "select local_date from staging.session_clusters where user_id = %s and model_version < %s"
-            " order by session_id desc limit %s",
-            [work.user_id, model.version, most],
-        )
-        days = sorted({*work.days, *(day for (day,) in turn)})
+        waiting_days = ask(connection, "waiting_days", work.user_id, version=model.version, most=most)
+        days = sorted({*work.days, *(day for (day,) in waiting_days)})
     parameters = {"user_id": work.user_id, "days": days, "sample_size": None, "settling_days": SETTLING_DAYS}
     rows = connection.cursor(binary=True).execute(statement("clustering_sessions"), parameters)
     return replace_rows(

@@ -20,7 +20,18 @@ import numpy as np
 import psycopg
 from scipy import sparse
 
-from ml.tables import Work, columns, fetch, listener_of, mark_readers, no_cycles, replace_rows, statement, take_work
+from ml.tables import (
+    Work,
+    ask,
+    columns,
+    fetch,
+    listener_of,
+    mark_readers,
+    no_cycles,
+    replace_rows,
+    statement,
+    take_work,
+)
 
 SHRINKAGE = 5.0
 MIN_SESSIONS = 2
@@ -66,8 +77,7 @@ def artist_cooccurrence(connection: psycopg.Connection, *, as_of: datetime) -> d
         for work in take_work(connection, "artist_cooccurrence", as_of):
             with listener_of(connection, "artist_cooccurrence", work):
                 summary["listeners"] += 1
-                marks = "delete from pending_artists where user_id = %s returning artist_name"
-                changed = sorted(row[0] for row in connection.execute(marks, [work.user_id]))
+                changed = sorted(artist for (artist,) in ask(connection, "take_artists", work.user_id))
                 if not changed:
                     continue
                 counts = update_pairs(connection, work, changed)

@@ -27,7 +27,7 @@ from scipy.optimize import linear_sum_assignment
 
 from ml.playlists.recommender import DIGITS, LAST_SESSIONS, LIKE_SESSIONS, PARTS, REST_DAYS, Listening, TrackScorer
 from ml.playlists.titles import is_no_song, song_title
-from ml.tables import Work, columns, listener_of, no_cycles, replace_rows, statement, take_work
+from ml.tables import Work, ask, columns, listener_of, no_cycles, replace_rows, statement, take_work
 
 LENGTH = 30
 KINDS = {"familiar": 20, "rediscovered": 5, "new": 5}
@@ -404,16 +404,16 @@ def load_library(connection: psycopg.Connection, work: Work) -> Library:
         "sessions": LIKE_SESSIONS,
     }
 
-    def ask(name: str, row_factory: RowFactory[Any] = tuple_row) -> psycopg.Cursor[Any]:
+    def send(name: str, row_factory: RowFactory[Any] = tuple_row) -> psycopg.Cursor[Any]:
         return connection.cursor(row_factory=row_factory, binary=True).execute(statement(name), parameters)
 
     # All are asked for at once, so that the server goes on while what it has found is read.
     with connection.pipeline():
-        track_library = ask("track_library", namedtuple_row)
-        shared_tracks = ask("shared_tracks", namedtuple_row)
-        persona_plays = ask("persona_plays")
-        last_sessions = ask("last_sessions")
-        neighbours = ask("artist_neighbours")
+        track_library = send("track_library", namedtuple_row)
+        shared_tracks = send("shared_tracks", namedtuple_row)
+        persona_plays = send("persona_plays")
+        last_sessions = send("last_sessions")
+        neighbours = send("artist_neighbours")
         tracks = track_library.fetchall()
         days = TrackDays(
             np.repeat(np.arange(len(tracks)), [len(row.days_ago) for row in tracks]),
@@ -435,11 +435,7 @@ def build_playlists(
     connection: psycopg.Connection, work: Work, scorer: TrackScorer | None = None
 ) -> tuple[list[tuple], list[tuple]]:
     """Rows of `playlists` and `playlist_tracks`."""
-    personas = connection.execute(
-        "select persona_id, label, description from staging.personas where user_id = %s and is_active"
-        " order by persona_id",
-        [work.user_id],
-    ).fetchall()
+    personas = ask(connection, "active_personas", work.user_id)
     previous = {persona_id: previous_tracks(connection, work, persona_id) for persona_id, _, _ in personas}
     return playlists_from(load_library(connection, work), work.user_id, personas, previous, scorer)
 
@@ -499,13 +495,8 @@ def parts_of(library: Library, scorer: TrackScorer, persona_id: int) -> dict[str
 
 
 def previous_tracks(connection: psycopg.Connection, work: Work, persona_id: int) -> list[str]:
-    rows = connection.execute(
-        "select track_id from staging.playlist_tracks where user_id = %(user_id)s and playlist_id = ("
-        "select playlist_id from staging.playlists where user_id = %(user_id)s and persona_id = %(persona_id)s and"
-        " as_of < %(day)s order by as_of desc limit 1) order by position",
-        {"user_id": work.user_id, "persona_id": persona_id, "day": work.reference_day},
-    )
-    return [row[0] for row in rows]
+    rows = ask(connection, "previous_tracks", work.user_id, persona_id=persona_id, day=work.reference_day)
+    return [track_id for (track_id,) in rows]
 
 
 def plural(count: int, noun: str) -> str:
@@ -592,7 +583,7 @@ class Reasons:
         if feature == "overdue" and len(heard) > 2:
             usual, rest = (heard[-1] - heard[0]) / (len(heard) - 1), heard[0]
             if 1 < usual < rest:
-                return f"You usually come back to it after {usual:.0f} days, and now it has been {rest}"
+                return f"You usually come back to it after {plural(round(usual), 'day')}, and now it has been {rest}"
         if feature == "artist_returns" and (returns := int(self.artist_returns[library.artist_code[artist]])) > 1:
             return f"You came back to songs by {artist} {returns} times after {REST_DAYS} days or more"
         if feature == "heat" and (lately := library.artist_plays_7d[artist]):
@@ -614,12 +605,7 @@ def write_playlists(
     connection: psycopg.Connection, work: Work, playlists: list[tuple], tracks: list[tuple]
 ) -> list[dict[str, int]]:
     """Replace the day's playlists, and drop the days beyond KEEP_PLAYLISTS."""
-    old = connection.execute(
-        "select playlist_id, as_of <> %(day)s and"
-        " row_number() over (partition by persona_id order by as_of desc) > %(keep)s"
-        " from staging.playlists where user_id = %(user_id)s",
-        {"user_id": work.user_id, "day": work.reference_day, "keep": KEEP_PLAYLISTS},
-    ).fetchall()
+    old = ask(connection, "playlists_so_far", work.user_id, day=work.reference_day, keep=KEEP_PLAYLISTS)
     suffix = f"-{work.reference_day:%Y%m%d}"
     scope = sorted({row[0] for row in old if row[1] or row[0].endswith(suffix)} | {row[1] for row in playlists})
     where = {"user_id": work.user_id, "playlist_id": scope}

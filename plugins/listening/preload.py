@@ -23,6 +23,7 @@ LIBRARIES = (
     "numpy",
     "psycopg",
     "scipy.sparse",
+    "sklearn.base",
     "soda.configuration.configuration_parser",
     "soda.data_sources.postgres_data_source",
     "soda.sodacl.sodacl_parser",

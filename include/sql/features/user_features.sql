@@ -1,3 +1,4 @@
+-- name: user_features
 -- One listener's profile at the reference moment. Everything is weighted with 0.5 ^ (age in days / half-life).
 with sessions as (
     select
@@ -89,4 +90,9 @@ from by_day d
 cross join by_artist a
 cross join by_track t
 cross join by_session s
-where d.plays > 0 and s.sessions > 0
+where d.plays > 0 and s.sessions > 0;
+
+-- name: profile_day
+select as_of
+from staging.user_features
+where user_id = %(user_id)s;

@@ -473,14 +473,14 @@ def test_personas_cards(show, reader, recount_of, clustered, user_id):
             else f"{abs(change) * 100:.0f} points {'more' if change > 0 else 'less'} than overall"
         )
         assert trend in words(first(cards[label], "share"))
-        measures = {row[0]: row[1:] for row in table(cards[label], "Compared with all sessions")}
+        measures = {row[0]: row[1:] for row in table(cards[label], "Compared with your other sessions")}
         for name, values in features.items():
             counted = name in ("minutes", "unique_artists")
             expected = [
                 f"{sorted(chosen)[(len(chosen) - 1) // 2]:,.0f}"
                 if counted
                 else formatting.percent(round(chosen.mean(), 4))
-                for chosen in (values[own.to_numpy()], values)
+                for chosen in (values[own.to_numpy()], values if own.all() else values[~own.to_numpy()])
             ]
             assert measures[name.replace("_", " ")] == expected, name
 
