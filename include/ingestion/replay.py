@@ -1,4 +1,4 @@
-"""Marking past days to be built again from raw."""
+"""Marking past days to be rebuilt from raw."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ EARLIEST = datetime(2006, 1, 1, tzinfo=UTC)  # no play is older than Spotify
 def mark_interval(connection: psycopg.Connection, user_ids: list[str], *, start: str, end: str) -> int:
     """Mark the days of [start, end) on which these listeners have raw rows, and commit; return how many.
 
-    :param start: ISO timestamp, UTC unless it says otherwise; empty: since the beginning.
-    :param end: ISO timestamp, exclusive; a day it cuts is marked too.
-    :raises ValueError: not a timestamp, or the end is not after the start.
+    :param start: ISO timestamp, UTC unless it has an offset; empty: from the beginning.
+    :param end: ISO timestamp, exclusive; the day it falls into is marked too.
+    :raises ValueError: one is not a timestamp, or the end is not after the start.
     """
     first, last = _timestamp(start) or EARLIEST, _timestamp(end)
     if last is None or last <= first:

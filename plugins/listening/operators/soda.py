@@ -1,4 +1,4 @@
-"""The quality gates: scan a layer with Soda, branch on the outcome, tell people when a gate stays shut."""
+"""The quality gates: scan a layer with Soda, branch on the outcome, send an alert if it is a FAIL."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ ALERTS = "listening_alerts"
 
 
 class SodaScanOperator(BaseOperator):
-    """Run every check of a layer (YAML in `include/soda/<scan>`); store what each measured in `qa_validation_results`.
+    """Runs every check of a layer (YAML in `include/soda/<scan>`) and stores the results in `qa_validation_results`.
 
     Returns the summary that the gate reads: `{"scan", "outcome": "PASS" | "WARN" | "FAIL", "pass", "warn", "fail",
-    "failed": [{"check", "table", "value"}, …], "warned": […]}`. A FAIL does not fail the task, the gate branches on it;
-    a check that could not be run does. A scan without FAIL vouches for the state it saw: only such a state is published
+    "failed": [{"check", "table", "value"}, …], "warned": […]}`. A FAIL does not fail the task, because the gate
+    branches on it; a check that could not be run does. Without a FAIL the state that was scanned may be published
     (staging.pass_scan).
 
     :param scan: `raw`, `analytics` or `ml`.
@@ -69,12 +69,12 @@ class SodaScanOperator(BaseOperator):
             "scan": self.scan,
             "outcome": next((level for level in ("FAIL", "WARN") if counts[level]), "PASS"),
             **{level.lower(): counts[level] for level in ("PASS", "WARN", "FAIL")},
-            "failed": [_told(result) for result in results if result.outcome == "FAIL"],
-            "warned": [_told(result) for result in results if result.outcome == "WARN"],
+            "failed": [_brief(result) for result in results if result.outcome == "FAIL"],
+            "warned": [_brief(result) for result in results if result.outcome == "WARN"],
         }
 
     def _store(self, connection: Any, run_id: str, results: list[CheckResult], passed: int | None) -> None:
-        """Replace what an earlier try of this run stored and vouch for change `passed`, in one transaction."""
+        """Replace the results of an earlier try of this run and pass change `passed` (or none), in one transaction."""
         names = {"run_id": run_id, "scan": self.scan}
         with connection.cursor() as cursor:
             cursor.execute(query("quality", "delete_results"), names)
@@ -84,10 +84,10 @@ class SodaScanOperator(BaseOperator):
         connection.commit()
 
     def _log(self, summary: dict[str, Any]) -> None:
-        for told in summary["failed"]:
-            self.log.error("FAIL %s", _line(told))
-        for told in summary["warned"]:
-            self.log.warning("WARN %s", _line(told))
+        for check in summary["failed"]:
+            self.log.error("FAIL %s", _line(check))
+        for check in summary["warned"]:
+            self.log.warning("WARN %s", _line(check))
         self.log.info(
             "Scan %s: %s (%d passed, %d warned, %d failed)",
             *(summary[part] for part in ("scan", "outcome", "pass", "warn", "fail")),
@@ -109,7 +109,7 @@ def choose_branch(scan_task_id: str, on_pass: str, on_fail: str, **context: Any)
 
 
 class QualityFailedOperator(BaseOperator):
-    """Tell people which checks failed, then fail the run.
+    """Sends an alert that names the failed checks, then fails the run.
 
     :param scans: the layers in the order in which they are scanned; each has a task `scan_<layer>`.
     :param alerts_conn_id: says where to tell it (see `alert_notifier`); without such a connection the log does.
@@ -145,16 +145,16 @@ class QualityFailedOperator(BaseOperator):
     def _failed_checks(self, context: Context) -> list[str]:
         for scan in self.scans:
             summary = context["ti"].xcom_pull(task_ids=f"scan_{scan}")
-            # What a later scan left is from before this run was cleared: a gate that fails skips all after it.
+            # The first FAIL is the one: results of later scans are from before the run was cleared.
             if summary and summary["outcome"] == "FAIL":
-                return [f"{scan}: {_line(told)}" for told in summary["failed"]]
+                return [f"{scan}: {_line(check)}" for check in summary["failed"]]
         return [f"unknown: none of the scans {', '.join(self.scans)} left a FAIL; see their logs"]
 
 
-def _told(result: CheckResult) -> dict[str, Any]:
+def _brief(result: CheckResult) -> dict[str, Any]:
     return {"check": result.check_name, "table": result.table_name, "value": result.measured_value}
 
 
-def _line(told: dict[str, Any]) -> str:
-    value = told["value"]
-    return f"{told['table']}: {told['check']} = {'not measured' if value is None else f'{value:g}'}"
+def _line(check: dict[str, Any]) -> str:
+    value = check["value"]
+    return f"{check['table']}: {check['check']} = {'not measured' if value is None else f'{value:g}'}"

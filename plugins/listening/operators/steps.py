@@ -1,4 +1,4 @@
-"""Operators of the steps that build tables for all listeners, and the one that tells whom a step holds."""
+"""Operators of the steps that build tables for all listeners."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 
 class BuildStepOperator(SQLExecuteQueryOperator):
-    """Executes a step's SQL file in one transaction; at somebody's data that it fails at, listener by listener.
+    """Executes a step's SQL file in one transaction. Returns nothing.
 
-    The listener is then held and the task succeeds: see include/sql/holding.py.
+    If a listener's data makes it fail, it is done again listener by listener, that listener is held and the task
+    succeeds: see include/sql/holding.py.
 
     :param step: the step's name in pending_days.
     :param sql: the file, as SQLExecuteQueryOperator takes it. (templated)
@@ -53,7 +54,7 @@ class ModelStepOperator(PythonOperator):
 
 
 class ListenersHeldOperator(BaseOperator):
-    """Turns a run red at its end whose steps failed at a listener's data; skipped when they did at nobody's.
+    """Fails the run, after the rest of it was published, because a listener is held; skipped if nobody is.
 
     :param postgres_conn_id: the listening database.
     :raises AirflowFailException: names listener, step and error.
@@ -71,6 +72,6 @@ class ListenersHeldOperator(BaseOperator):
         with connect(self.postgres_conn_id) as connection:
             held = held_listeners(connection)
         if not held:
-            raise AirflowSkipException("No step failed at a listener's data.")
-        told = "; ".join(f"{user_id} at {step}: {message}" for user_id, step, message in held)
-        raise AirflowFailException(f"The others are published. Held: {told}")
+            raise AirflowSkipException("No listener is held.")
+        listeners = "; ".join(f"{user_id} at {step}: {message}" for user_id, step, message in held)
+        raise AirflowFailException(f"The others are published. Held: {listeners}")
