@@ -247,7 +247,7 @@ class _Import:
         source = next(filter(None, map(source_of, first)), None)
         if source is None and (first or not member.is_named_as_history):
             if member.is_named_as_history:
-                raise BrokenFile("is named like a streaming history, but has none of its rows")
+                raise BrokenFile("is named like a streaming history, but none of its rows is one")
             yield None
             return
         reader = RowReader(
