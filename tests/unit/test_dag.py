@@ -10,8 +10,8 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 from listening.task_docs import TASK_DOCS, about, failure_table
 
+from include import PROJECT
 from include.pipeline import DAG_ID
-from include.stack.local.state import PROJECT
 
 # task: what runs after it
 EDGES = {

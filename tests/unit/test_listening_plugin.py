@@ -18,8 +18,8 @@ from listening.hooks.spotify import SpotifyHook
 from listening.links import DASHBOARDS_URL, dashboard_address
 from listening_plugin import ListeningPlugin
 
-from dashboards import look
-from include.stack.local.state import PROJECT
+from dashboards.pages import PAGES
+from include import PROJECT
 
 ASK_API_SERVER = """
 from airflow import settings
@@ -40,7 +40,7 @@ def test_home_stands_in_the_navigation_bar_and_every_page_in_its_menu():
     (home,) = [view for view in VIEWS if view.nav_top_level]
     assert (home.name, home.href) == ("Listening", f"{DASHBOARDS_URL}/")
     pages = [view for view in VIEWS if not view.nav_top_level]
-    assert [view.href for view in pages] == [f"{DASHBOARDS_URL}/{page}/" for page in look.PAGES]
+    assert [view.href for view in pages] == [f"{DASHBOARDS_URL}/{page}/" for page in PAGES]
     assert {view.category for view in pages} == {"Listening"}
     # With a route of its own a view is shown inside Airflow; two views of the same route would hide each other.
     assert len({view.url_route for view in VIEWS} - {None}) == len(VIEWS)

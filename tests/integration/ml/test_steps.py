@@ -14,7 +14,8 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 
 from include.demo.catalog import Track
-from include.demo.listeners import DORA, Life, build_life, invent_listener
+from include.demo.listeners import DORA, invent_listener
+from include.demo.listening_history import History, build_history
 from include.stack.local import postgres
 from ml.evaluation.personas import lift_of, lift_of_kinds, read_listener
 from ml.features.session_features import build_session_features
@@ -28,8 +29,8 @@ MIDDLE = datetime(2024, 10, 1, tzinfo=UTC)
 NOW = datetime(2025, 3, 1, tzinfo=UTC)
 
 
-def life_of(seed: int, until: datetime = NOW, busyness: float = 1.0) -> Life:
-    return build_life(invent_listener(f"listener {seed}", seed, born=BORN, busyness=busyness), until=until)
+def life_of(seed: int, until: datetime = NOW, busyness: float = 1.0) -> History:
+    return build_history(invent_listener(f"listener {seed}", seed, first_day=BORN, busyness=busyness), until=until)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,11 @@ def built_template(pg_socket: Path, template_database: str) -> Iterator[str]:
     name = "ml_template"
     postgres.create_database(pg_socket, name, owner="listening_owner", template=template_database)
     with psycopg.connect(postgres.conninfo(pg_socket, name, "listening_writer")) as connection:
-        for life in (life_of(7, MIDDLE), life_of(8, MIDDLE), build_life(DORA, until=datetime(2026, 12, 1, tzinfo=UTC))):
+        for life in (
+            life_of(7, MIDDLE),
+            life_of(8, MIDDLE),
+            build_history(DORA, until=datetime(2026, 12, 1, tzinfo=UTC)),
+        ):
             fill(connection, life)
         connection.execute("update listeners set shares_history = true where user_id like 'listener%'")
         run_steps(connection, datetime(2026, 12, 1, tzinfo=UTC))
@@ -244,6 +249,12 @@ DAYS_HEARD = (
     " staging.listening_events where user_id = %(user)s and track_id = %(track)s and local_date <= %(day)s"
     " group by local_date having bool_or(not skipped)) days"
 )
+RETURNS = (
+    "select count(*) from (select local_date - lag(local_date) over (partition by track_id order by local_date) as gap"
+    " from (select track_id, local_date from staging.listening_events where user_id = %(user)s and artist_name ="
+    " %(artist)s and local_date <= %(day)s group by track_id, local_date having bool_or(not skipped)) heard) gaps"
+    f" where gap >= {REST_DAYS}"
+)
 LAST_SESSIONS_WITH = (
     "select count(distinct session_id) from staging.listening_events where user_id = %(user)s and track_id = %(track)s"
     " and not skipped and session_id in (select session_id from staging.listening_sessions where user_id = %(user)s and"
@@ -320,6 +331,8 @@ def reasons_counted_again(built: psycopg.Connection) -> dict[str, int]:
         if m := take("artist", rf"You played {re.escape(artist)} (\d+) times? in the last 7 days"):
             lately = PLAYS + LATELY.replace("28", "7") + " and artist_name = %(artist)s"
             assert count(built, lately, parameters) == int(m[1])
+        if m := take("returns", rf"You came back to songs by {re.escape(artist)} (\d+) times after 60 days or more"):
+            assert count(built, RETURNS, parameters) == int(m[1])
         if m := take("last sessions", r"It was heard in (\d+) of your last 20 sessions"):
             assert count(built, LAST_SESSIONS_WITH, parameters) == int(m[1])
         if m := take(
@@ -338,7 +351,7 @@ def reasons_counted_again(built: psycopg.Connection) -> dict[str, int]:
 
 def test_every_number_in_a_reason_is_counted_again_from_the_plays(built):
     shared_tracks(built, dora=True, others=True)
-    phrases = "rediscovered, new, shared, plays, days lately, overdue, inside, artist, last sessions, beside"
+    phrases = "rediscovered, new, shared, plays, days lately, overdue, inside, artist, returns, last sessions, beside"
     assert set(reasons_counted_again(built)) >= set(phrases.split(", "))
 
 
@@ -398,48 +411,50 @@ MEASURES = {
 }
 
 
-def artist_share(connection: psycopg.Connection, user_id: str, artist: str, persona_id: int | None) -> float:
-    """Share of the plays of 30 s or more that are the artist's, in the persona's sessions or in all."""
+def artist_share(connection: psycopg.Connection, user_id: str, artist: str, persona_id: int, whose: str) -> float:
+    """Share of the plays of 30 s or more that are the artist's, in the persona's sessions or in the others."""
     [(mine, every)] = connection.execute(
         "select count(*) filter (where artist_name = %(artist)s), count(*) from staging.listening_events"
         " join staging.session_clusters using (user_id, session_id)"
-        " where user_id = %(user)s and ms_played >= 30000 and (persona_id = %(persona)s or %(persona)s::int is null)",
+        f" where user_id = %(user)s and ms_played >= 30000 and persona_id {whose} %(persona)s",
         {"artist": artist, "user": user_id, "persona": persona_id},
     )
-    return mine / every
+    return mine / max(every, 1)
 
 
 def test_every_number_in_a_personas_explanation_is_computed_again(built):
     columns = ", ".join(MEASURES.values())
     query = (
-        f"select {columns}, count(*), sum(ms_played) from staging.session_features f"
+        f"select {columns}, count(*), coalesce(sum(ms_played), 0) from staging.session_features f"
         " join staging.session_clusters using (user_id, session_id)"
         " join staging.listening_sessions s using (user_id, session_id)"
         " cross join (select min(local_date) as first_day from staging.listening_sessions where user_id = %(user)s) d"
-        " where user_id = %(user)s and (persona_id = %(persona)s or %(persona)s::int is null)"
+        " where user_id = %(user)s and persona_id {} %(persona)s"
     )
     query = query.replace("minutes)", "f.minutes)").replace("unique_artists)", "f.unique_artists)")
     rows = built.execute("select user_id, persona_id, explanation, traits from staging.personas").fetchall()
     kinds = defaultdict(int)
     for user_id, persona_id, explanation, traits in rows:
-        mine, every = (
-            built.execute(query, {"user": user_id, "persona": persona}).fetchone() for persona in (persona_id, None)
+        mine, rest_of_them = (
+            built.execute(query.format(whose), {"user": user_id, "persona": persona_id}).fetchone()
+            for whose in ("=", "<>")
         )
-        profile, overall = (dict(zip(MEASURES, values, strict=False)) for values in (mine, every))
+        profile, others = (dict(zip(MEASURES, values, strict=False)) for values in (mine, rest_of_them))
+        share = float(mine[-1]) / float(mine[-1] + rest_of_them[-1])
         rest = explanation
         noun = "session" if mine[-2] == 1 else "sessions"
-        opening = f"{mine[-2]} {noun}, {100 * float(mine[-1]) / float(every[-1]):.0f} % of the time you listened"
+        opening = f"{mine[-2]} {noun}, {100 * share:.0f} % of the time you listened"
         assert rest.startswith(opening)
         rest = rest.removeprefix(opening)
         for measure in MEASURES:
             for below in (False, True):
-                said = phrase(measure, profile, overall, below=below)
+                said = phrase(measure, profile, others, below=below)
                 for text in (said, said.split(" (")[0]):
                     if text in rest:
                         rest = rest.replace(text, "", 1)
                         kinds[measure] += 1
         for artist in traits["name"]["artists"]:
-            value, usual = (artist_share(built, user_id, artist, persona) for persona in (persona_id, None))
+            value, usual = (artist_share(built, user_id, artist, persona_id, whose) for whose in ("=", "<>"))
             said = ARTIST_PHRASE.format(artist=artist, value=say("share", value), usual=say("share", usual))
             assert said in rest
             assert value >= LEADER_SHARE

@@ -10,9 +10,9 @@ from functools import partial
 import pytest
 from listening.operators.soda import SodaScanOperator
 
+from include import PROJECT
 from include.soda import scan as soda_scan
 from include.soda.scan import ScanError
-from include.stack.local.state import PROJECT
 
 AS_OF = "2026-03-01 04:00:00+00:00"
 
