@@ -49,7 +49,6 @@ from airflow.sdk import (
     chain,
     dag,
 )
-from listening.callables import migrate_listening_db
 from listening.callbacks import deadline_missed, run_failed
 from listening.operators.ingestion import (
     FetchAudioFeaturesOperator,
@@ -65,7 +64,7 @@ from listening.retry_policy import SpotifyRetryPolicy
 from listening.task_docs import about, failure_table
 from listening.triggers.window import WindowTrigger
 
-from include.listening_db import LISTENING_DB
+from include.listening_db import LISTENING_DB, migrate_listening_db
 from include.pipeline import DAG_ID, SESSION_GAP_MINUTES
 
 SQL_FOLDER = Path(__file__).resolve().parents[1] / "include" / "sql"

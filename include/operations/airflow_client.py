@@ -8,7 +8,6 @@ from urllib.parse import quote
 
 import httpx
 
-DAG_ID = "spotify_listening"
 ADMIN = "admin"  # Airflow's first user
 FINISHED_RUNS = ("success", "failed")
 FINISHED_TASKS = ("success", "failed", "skipped", "upstream_failed", "removed")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseHook
 
 from include.listening_db import LISTENING_DB, connect
+from include.pipeline import parse_time
 
 if TYPE_CHECKING:
     import psycopg
@@ -79,10 +80,7 @@ class SpotifyHook(BaseHook):
     def authorized_at(self) -> datetime | None:
         """When the account was authorized, UTC; None if the connection does not say."""
         text = self.connection.extra_dejson.get("authorized_at")
-        if not text:
-            return None
-        moment = datetime.fromisoformat(text)
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return parse_time(text) if text else None
 
     def require_scope(self, scope: str) -> None:
         """Check that the account may do what the scope allows.

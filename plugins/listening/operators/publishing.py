@@ -11,6 +11,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.listening_db import LISTENING_DB, connect
+from include.pipeline import parse_time
 from listening.links import PLAYLISTS
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class PublishPlaylistsOperator(BaseOperator):
             connection.commit()
             if not accounts:
                 raise AirflowSkipException("No listener has opted in to playlists on Spotify.")
-            if newest is not None and self.as_of and datetime.fromisoformat(self.as_of).date() < newest:
+            if newest is not None and self.as_of and parse_time(self.as_of).date() < newest:
                 raise AirflowSkipException(f"A newer run made the playlists of {newest}; this one writes nothing.")
             for user_id, connection_id in accounts:
                 hook = SpotifyHook(connection_id, postgres_conn_id=self.postgres_conn_id)

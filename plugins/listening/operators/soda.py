@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook, BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
 from include.listening_db import LISTENING_DB, connect
+from include.pipeline import parse_time
 from include.sql.queries import query
 from listening.links import QUALITY
 
@@ -49,14 +49,13 @@ class SodaScanOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         from include.soda.scan import DatabaseAddress, run_scan
 
-        moment = datetime.fromisoformat(self.as_of)
         with connect(self.postgres_conn_id) as connection:
             [(seen,)] = connection.execute(query("quality", "begin_scan"), {"scan": self.scan}).fetchall()
             connection.commit()
             results = run_scan(
                 self.scan,
                 DatabaseAddress.of(BaseHook.get_connection(self.postgres_conn_id)),
-                moment if moment.tzinfo else moment.replace(tzinfo=UTC),
+                parse_time(self.as_of),
             )
             summary = self._summarise(results)
             self._store(connection, context["run_id"], results, seen if summary["outcome"] != "FAIL" else None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow.providers.common.sql.operators.sql import SQLExecuteQueryOperator
@@ -10,8 +12,9 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from include.listening_db import LISTENING_DB, connect
-from listening.callables import run_model_step
+from include.pipeline import parse_time
 from listening.links import PERSONAS, PLAYLISTS
+from ml import STEPS
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -38,6 +41,16 @@ class BuildStepOperator(SQLExecuteQueryOperator):
         statements = self.get_db_hook().split_sql_string(cast("str", self.sql))
         with connect(self.conn_id or LISTENING_DB) as connection:
             run_statements(connection, self.step, statements, dict(self.parameters or {}))
+
+
+def run_model_step(step: str, as_of: str) -> dict[str, Any]:
+    """Run a step of `ml.STEPS` on the listening database; return its counts.
+
+    :param as_of: the run's time, ISO 8601; UTC when it has no offset.
+    """
+    build: Callable[..., dict[str, Any]] = getattr(import_module(STEPS[step]), step)
+    with connect() as connection:
+        return build(connection, as_of=parse_time(as_of))
 
 
 class ModelStepOperator(PythonOperator):
