@@ -20,7 +20,8 @@ from include.soda.library import load_soda
 HERE = Path(__file__).parent
 DATA_SOURCE = "listening"
 SCHEMAS = {"raw": "public", "analytics": "staging", "ml": "staging"}  # scan -> schema of its tables
-SEVERITIES = ("critical", "major", "minor")
+SEVERITIES = ("critical", "major", "minor")  # constraint known_severity
+OUTCOMES = ("PASS", "WARN", "FAIL")  # constraint known_outcome; the worst one last
 SODA_ERROR = 3
 _SCHEMA_FIELDS = (  # a schema check's diagnostics, one for each kind of difference
     "missing_column_names",

@@ -11,13 +11,12 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from include.listening_db import LISTENING_DB, connect
 from include.pipeline import parse_time
+from include.soda.scan import OUTCOMES, CheckResult, DatabaseAddress, run_scan
 from include.sql.queries import query
 from listening.links import QUALITY
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-    from include.soda.scan import CheckResult
 
 ALERTS = "listening_alerts"
 
@@ -47,8 +46,6 @@ class SodaScanOperator(BaseOperator):
         self.postgres_conn_id = postgres_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
-        from include.soda.scan import DatabaseAddress, run_scan
-
         with connect(self.postgres_conn_id) as connection:
             [(seen,)] = connection.execute(query("quality", "begin_scan"), {"scan": self.scan}).fetchall()
             connection.commit()
@@ -66,8 +63,8 @@ class SodaScanOperator(BaseOperator):
         counts = Counter(result.outcome for result in results)
         return {
             "scan": self.scan,
-            "outcome": next((level for level in ("FAIL", "WARN") if counts[level]), "PASS"),
-            **{level.lower(): counts[level] for level in ("PASS", "WARN", "FAIL")},
+            "outcome": next((outcome for outcome in reversed(OUTCOMES) if counts[outcome]), "PASS"),
+            **{outcome.lower(): counts[outcome] for outcome in OUTCOMES},
             "failed": [_brief(result) for result in results if result.outcome == "FAIL"],
             "warned": [_brief(result) for result in results if result.outcome == "WARN"],
         }
@@ -100,7 +97,7 @@ def choose_branch(scan_task_id: str, on_pass: str, on_fail: str, **context: Any)
     """
     summary = context["ti"].xcom_pull(task_ids=scan_task_id)
     outcome = (summary or {}).get("outcome")
-    if outcome not in ("PASS", "WARN", "FAIL"):
+    if outcome not in OUTCOMES:
         raise AirflowFailException(
             f"{scan_task_id} left no outcome (found {outcome!r}); clear it and let it run again."
         )
