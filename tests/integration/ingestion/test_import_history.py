@@ -192,13 +192,13 @@ def test_a_row_far_behind_its_first_appearance_is_known(exports, connection, mon
 
 
 def _damaged(data: bytes) -> bytes:
-    """The same archive, each member's data spoiled behind its name."""
-    spoiled = bytearray(data)
+    """The same archive, each member's data corrupted behind its name."""
+    corrupted = bytearray(data)
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         for info in archive.infolist():
             start = info.header_offset + 30 + len(info.filename)
-            spoiled[start + 4 : start + 12] = b"\xff" * 8
-    return bytes(spoiled)
+            corrupted[start + 4 : start + 12] = b"\xff" * 8
+    return bytes(corrupted)
 
 
 def test_an_object_store_is_as_good_as_a_folder(exports, lives, connection):
