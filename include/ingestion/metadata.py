@@ -93,7 +93,7 @@ def fetch_metadata(
 
 
 def _track_row(track: Any) -> dict[str, Any] | None:
-    """The columns of table tracks; None if it is no usable track object."""
+    """The columns of table tracks; None if it is not a usable track object."""
     if not isinstance(track, dict) or track.get("is_local"):
         return None
     album, isrcs = _object(track.get("album")), _object(track.get("external_ids"))

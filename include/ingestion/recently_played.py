@@ -32,7 +32,7 @@ SCOPE = "user-read-recently-played"
 
 @dataclass(frozen=True)
 class Play:
-    """One item of the window, ready to be stored; `played_at` is UTC."""
+    """One item of the window, ready to be stored; `played_at` has a time zone."""
 
     played_at: datetime
     event_key: bytes

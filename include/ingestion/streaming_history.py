@@ -186,7 +186,7 @@ class RowReader:
             reason = self._pack(row) if type(row) is dict else _why_no_row(row)
             if reason is not None:
                 self.skipped[reason] += 1
-        # A row is usually repeated soon; what is repeated later is left to the database.
+        # A repetition usually follows soon; a later one is left to the database.
         if len(self._keys) >= REPEATED_WITHIN:
             self._keys, self._keys_before = set(), self._keys
 
