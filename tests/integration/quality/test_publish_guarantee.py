@@ -74,7 +74,7 @@ def corrupt_ml(owner: psycopg.Connection, writer: psycopg.Connection) -> None:
 
 
 @pytest.mark.parametrize(
-    ("layer", "corruption"),
+    ("layer", "corrupt"),
     [("raw", corrupt_raw), ("analytics", corrupt_analytics), ("ml", corrupt_ml)],
     ids=lambda value: value,
 )
