@@ -9,37 +9,33 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from include.listening_db import LISTENING_DB, connect
+from include.sql.queries import query
+from listening.operators.base import ListeningDbOperator
 
 if TYPE_CHECKING:
     import psycopg
     from airflow.sdk import Context
 
 
-class ListAccountsOperator(BaseOperator):
+class ListAccountsOperator(ListeningDbOperator):
     """Returns the accounts to ask Spotify for: `[{"user_id": …, "connection_id": …}, …]`.
 
     :param accounts: user ids, as a list or as text (`"['ada', 'bea']"`, `"ada, bea"`); empty: all. (templated)
-    :param postgres_conn_id: the listening database.
     :raises AirflowFailException: one of them is not a listener with an account.
     """
 
     template_fields: Sequence[str] = ("accounts",)
     ui_color = "#cfe8d5"
 
-    def __init__(self, *, accounts: str | list[str] = "", postgres_conn_id: str = LISTENING_DB, **kwargs) -> None:
+    def __init__(self, *, accounts: str | list[str] = "", **kwargs) -> None:
         super().__init__(**kwargs)
         self.accounts = accounts
-        self.postgres_conn_id = postgres_conn_id
 
     def execute(self, context: Context) -> list[dict[str, str]]:
-        from include.sql.queries import query
-
         wanted = _user_ids(self.accounts)
-        with connect(self.postgres_conn_id) as connection:
+        with self.connect() as connection:
             rows = connection.execute(query("ingestion", "list_accounts"), {"user_ids": wanted}).fetchall()
         accounts = [{"user_id": user_id, "connection_id": connection_id} for user_id, connection_id in rows]
         unknown = sorted(set(wanted) - {account["user_id"] for account in accounts})
@@ -51,7 +47,7 @@ class ListAccountsOperator(BaseOperator):
         return accounts
 
 
-class IngestRecentlyPlayedOperator(BaseOperator):
+class IngestRecentlyPlayedOperator(ListeningDbOperator):
     """Stores one account's newest plays, with its state, gaps and marks, in one transaction.
 
     Returns a summary of counts. Skipped while the app's quota is used up: the time to try again is in ingestion_state,
@@ -65,7 +61,6 @@ class IngestRecentlyPlayedOperator(BaseOperator):
     :param start: replay from, any ISO timestamp. (templated)
     :param end: replay until, exclusive. (templated)
     :param as_of: the run's time, ISO; the end of a replay that names none. (templated)
-    :param postgres_conn_id: the listening database.
     """
 
     template_fields: Sequence[str] = ("account", "mode", "start", "end", "as_of")
@@ -79,7 +74,6 @@ class IngestRecentlyPlayedOperator(BaseOperator):
         start: str = "",
         end: str = "",
         as_of: str = "",
-        postgres_conn_id: str = LISTENING_DB,
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
@@ -88,7 +82,6 @@ class IngestRecentlyPlayedOperator(BaseOperator):
         self.start = start
         self.end = end
         self.as_of = as_of
-        self.postgres_conn_id = postgres_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
         from include.ingestion.recently_played import ingest_recently_played
@@ -96,7 +89,7 @@ class IngestRecentlyPlayedOperator(BaseOperator):
         from listening.hooks.spotify import SpotifyHook
 
         user_id = self.account["user_id"]
-        with connect(self.postgres_conn_id) as connection:
+        with self.connect() as connection:
             if self.mode == "replay":
                 days = mark_interval(connection, [user_id], start=self.start, end=self.end or self.as_of)
                 self.log.info("%s: %d days marked to be rebuilt from raw; Spotify is not called.", user_id, days)
@@ -112,7 +105,7 @@ class IngestRecentlyPlayedOperator(BaseOperator):
         return outcome.summary()
 
 
-class ImportStreamingHistoryOperator(BaseOperator):
+class ImportStreamingHistoryOperator(ListeningDbOperator):
     """Loads the files in the export folder, each in a transaction of its own. Returns counts over all files.
 
     Layout: `<exports_path>/<user_id>/…` with zips and loose JSON at any depth; the folder's name says whose history it
@@ -125,7 +118,6 @@ class ImportStreamingHistoryOperator(BaseOperator):
     :param end: replay until, exclusive. (templated)
     :param as_of: the run's time, ISO; the end of a replay that names none. (templated)
     :param keep_ip_addresses: keep IP addresses and places in the payload instead of dropping them.
-    :param postgres_conn_id: the listening database.
     """
 
     template_fields: Sequence[str] = ("exports_path", "mode", "start", "end", "as_of")
@@ -140,7 +132,6 @@ class ImportStreamingHistoryOperator(BaseOperator):
         end: str = "",
         as_of: str = "",
         keep_ip_addresses: bool = False,
-        postgres_conn_id: str = LISTENING_DB,
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
@@ -150,16 +141,14 @@ class ImportStreamingHistoryOperator(BaseOperator):
         self.end = end
         self.as_of = as_of
         self.keep_ip_addresses = keep_ip_addresses
-        self.postgres_conn_id = postgres_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
         from airflow.sdk import ObjectStoragePath
 
         from include.ingestion.import_history import import_history
         from include.ingestion.replay import mark_interval
-        from include.sql.queries import query
 
-        with connect(self.postgres_conn_id) as connection:
+        with self.connect() as connection:
             if self.mode == "replay":
                 users = [row[0] for row in connection.execute(query("ingestion", "list_listeners"))]
                 days = mark_interval(connection, users, start=self.start, end=self.end or self.as_of)
@@ -175,25 +164,19 @@ class ImportStreamingHistoryOperator(BaseOperator):
             )
 
 
-class FetchAudioFeaturesOperator(BaseOperator):
+class FetchAudioFeaturesOperator(ListeningDbOperator):
     """Fetches missing metadata of tracks and artists, and audio features. Never fails. Returns counts by kind.
 
     Metadata is read one by one, within a daily budget per account. Audio features come from Spotify if the app may
     still read them there, else from ReccoBeats.
-
-    :param postgres_conn_id: the listening database.
     """
 
     ui_color = "#dfe3f3"
 
-    def __init__(self, *, postgres_conn_id: str = LISTENING_DB, **kwargs) -> None:
-        super().__init__(**kwargs)
-        self.postgres_conn_id = postgres_conn_id
-
     def execute(self, context: Context) -> dict[str, int]:
         done: Counter[str] = Counter()
         try:
-            with connect(self.postgres_conn_id) as connection:
+            with self.connect() as connection:
                 self._fetch(connection, done)
         except Exception:
             self.log.warning("Metadata and audio features: stopped by an error; the next run continues", exc_info=True)
@@ -205,7 +188,6 @@ class FetchAudioFeaturesOperator(BaseOperator):
         from include.ingestion.errors import SpotifyError
         from include.ingestion.metadata import fetch_metadata
         from include.ingestion.state import quota_returns_at
-        from include.sql.queries import query
         from listening.hooks.spotify import SpotifyHook
 
         now = datetime.now(UTC)
@@ -237,23 +219,16 @@ class FetchAudioFeaturesOperator(BaseOperator):
         )
 
 
-class IngestionFailedOperator(BaseOperator):
+class IngestionFailedOperator(ListeningDbOperator):
     """Fails the run, after the rest of it was published, because part of its ingestion failed.
 
-    :param postgres_conn_id: the listening database.
     :raises AirflowFailException: always; names each account that failed and why, from ingestion_state.
     """
 
     ui_color = "#f4c7c3"
 
-    def __init__(self, *, postgres_conn_id: str = LISTENING_DB, **kwargs) -> None:
-        super().__init__(**kwargs)
-        self.postgres_conn_id = postgres_conn_id
-
     def execute(self, context: Context) -> None:
-        from include.sql.queries import query
-
-        with connect(self.postgres_conn_id) as connection:
+        with self.connect() as connection:
             rows = connection.execute(query("ingestion", "list_failures"), {"run_id": context["run_id"]}).fetchall()
         reasons = "; ".join(f"{user_id}: {message}" for user_id, message in rows)
         raise AirflowFailException(f"Ingestion failed in part. {reasons or 'See the red task of this run.'}")

@@ -7,18 +7,18 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
-from include.listening_db import LISTENING_DB, connect
 from include.pipeline import parse_time
+from include.sql.queries import query
 from listening.links import PLAYLISTS
+from listening.operators.base import ListeningDbOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class PublishPlaylistsOperator(BaseOperator):
+class PublishPlaylistsOperator(ListeningDbOperator):
     """Writes the newest playlists to Spotify, private, for listeners who opted in (listeners.publishes_playlists).
 
     Returns counts by outcome. A failure is stored in published_playlists and logged; it never fails the task. Skipped
@@ -27,7 +27,6 @@ class PublishPlaylistsOperator(BaseOperator):
     :param publish: whether to write at all, as a bool or its text. (templated)
     :param as_of: the run's time, ISO. (templated)
     :param mode: `incremental` or `replay`. (templated)
-    :param postgres_conn_id: the listening database.
     """
 
     template_fields: Sequence[str] = ("publish", "as_of", "mode")
@@ -40,19 +39,16 @@ class PublishPlaylistsOperator(BaseOperator):
         publish: bool | str = True,
         as_of: str = "",
         mode: str = "incremental",
-        postgres_conn_id: str = LISTENING_DB,
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
         self.publish = publish
         self.as_of = as_of
         self.mode = mode
-        self.postgres_conn_id = postgres_conn_id
 
     def execute(self, context: Context) -> dict[str, int]:
         from include.ingestion.errors import SpotifyError
         from include.publishing.playlists import SCOPES, publish_playlists
-        from include.sql.queries import query
         from listening.hooks.spotify import SpotifyHook
 
         if str(self.publish).strip().lower() not in ("true", "1", "yes"):
@@ -60,7 +56,7 @@ class PublishPlaylistsOperator(BaseOperator):
         if self.mode == "replay":
             raise AirflowSkipException("A replay writes nothing to Spotify.")
         done: Counter[str] = Counter()
-        with connect(self.postgres_conn_id) as connection:
+        with self.connect() as connection:
             accounts = connection.execute(query("publishing", "list_publishing_accounts")).fetchall()
             [(newest,)] = connection.execute(query("publishing", "newest_playlist_as_of")).fetchall()
             connection.commit()

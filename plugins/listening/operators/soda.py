@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseHook, BaseOperator
 from airflow.sdk.exceptions import AirflowFailException
 
-from include.listening_db import LISTENING_DB, connect
 from include.pipeline import parse_time
 from include.soda.scan import OUTCOMES, CheckResult, DatabaseAddress, run_scan
 from include.sql.queries import query
 from listening.links import QUALITY
+from listening.operators.base import ListeningDbOperator
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ALERTS = "listening_alerts"
 
 
-class SodaScanOperator(BaseOperator):
+class SodaScanOperator(ListeningDbOperator):
     """Runs every check of a layer (YAML in `include/soda/<scan>`) and stores the results in `qa_validation_results`.
 
     Returns the summary that the gate reads: `{"scan", "outcome": "PASS" | "WARN" | "FAIL", "pass", "warn", "fail",
@@ -30,7 +30,6 @@ class SodaScanOperator(BaseOperator):
     (staging.pass_scan).
 
     :param scan: `raw`, `analytics` or `ml`.
-    :param postgres_conn_id: connects to the listening database as the tasks' role.
     :param as_of: the run's time, ISO 8601; without offset it is UTC.
     :raises ScanError: checks could not be run or evaluated, or there are none; retried.
     """
@@ -39,14 +38,13 @@ class SodaScanOperator(BaseOperator):
     ui_color = "#d7e8d4"
     operator_extra_links = (QUALITY,)
 
-    def __init__(self, *, scan: str, as_of: str, postgres_conn_id: str = LISTENING_DB, **kwargs: Any) -> None:
+    def __init__(self, *, scan: str, as_of: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.scan = scan
         self.as_of = as_of
-        self.postgres_conn_id = postgres_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
-        with connect(self.postgres_conn_id) as connection:
+        with self.connect() as connection:
             [(seen,)] = connection.execute(query("quality", "begin_scan"), {"scan": self.scan}).fetchall()
             connection.commit()
             results = run_scan(

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from airflow.providers.common.sql.operators.sql import SQLExecuteQueryOperator
 from airflow.providers.standard.operators.python import PythonOperator
-from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from include.listening_db import LISTENING_DB, connect
 from include.pipeline import parse_time
 from listening.links import PERSONAS, PLAYLISTS
+from listening.operators.base import ListeningDbOperator
 from ml import STEPS
 
 if TYPE_CHECKING:
@@ -66,23 +66,18 @@ class ModelStepOperator(PythonOperator):
         super().__init__(python_callable=run_model_step, op_kwargs={"step": step, "as_of": as_of}, **kwargs)
 
 
-class ListenersHeldOperator(BaseOperator):
+class ListenersHeldOperator(ListeningDbOperator):
     """Fails the run, after the rest of it was published, because a listener is held; skipped if nobody is.
 
-    :param postgres_conn_id: the listening database.
     :raises AirflowFailException: names listener, step and error.
     """
 
     ui_color = "#f4c7c3"
 
-    def __init__(self, *, postgres_conn_id: str = LISTENING_DB, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.postgres_conn_id = postgres_conn_id
-
     def execute(self, context: Context) -> None:
         from include.sql.holding import held_listeners
 
-        with connect(self.postgres_conn_id) as connection:
+        with self.connect() as connection:
             held = held_listeners(connection)
         if not held:
             raise AirflowSkipException("No listener is held.")
