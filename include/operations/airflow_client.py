@@ -8,6 +8,10 @@ from urllib.parse import quote
 
 import httpx
 
+from include.pipeline import (
+    DAG_ID as DAG_ID,
+)  # for tests/chaos, which is being split; drop it when that imports from there
+
 ADMIN = "admin"  # Airflow's first user
 FINISHED_RUNS = ("success", "failed")
 FINISHED_TASKS = ("success", "failed", "skipped", "upstream_failed", "removed")

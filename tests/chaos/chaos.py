@@ -35,11 +35,10 @@ import psycopg
 import requests
 
 from include import PROJECT
-from include.operations.airflow_client import FINISHED_RUNS
+from include.operations.airflow_client import DAG_ID, FINISHED_RUNS
 from include.operations.backup import backup
 from include.operations.checksums import TableSum, checksums, differences
 from include.operations.listening_database import LISTENING_DATABASE
-from include.pipeline import DAG_ID
 from include.stack.demo import SimulatedClock
 from include.stack.local import environment_variables, postgres
 from include.stack.local.ports import DEFAULTS, choose_port

@@ -30,7 +30,7 @@ NEVER_ON_A_GREEN_RUN = {
     "ingestion_failed",
     "listeners_held",
 }
-CORRUPTED_ROWS = 500
+SPOILED_ROWS = 500
 _later = itertools.count(1)
 
 
@@ -202,16 +202,16 @@ def changed(before: dict[str, str], after: dict[str, str]) -> set[str]:
     return {table for table in before.keys() | after.keys() if before.get(table) != after.get(table)}
 
 
-def test_a_corrupted_day_stops_at_the_gate_and_quarantine_opens_it(first_run, stack, owner):
+def test_a_spoiled_day_stops_at_the_gate_and_quarantine_opens_it(first_run, stack, owner):
     data = ("analytics", "ml")
     before = checksums(owner, *data)
     events = checksums(owner, "analytics")["analytics.listening_events"]
     day = stack.clock.start - timedelta(hours=12)
     owner.execute(
         "insert into raw_listening_events (user_id, source, event_key, played_at, item_type, track_id, payload, run_id)"
-        " select 'ada', 'api', gen_random_uuid(), %s - n * interval '1 second', 'track', null, '{}', 'corrupted'"
+        " select 'ada', 'api', gen_random_uuid(), %s - n * interval '1 second', 'track', null, '{}', 'spoiled'"
         " from generate_series(1, %s) n",
-        [day, CORRUPTED_ROWS],
+        [day, SPOILED_ROWS],
     )
 
     failed = run(stack)
@@ -233,7 +233,7 @@ def test_a_corrupted_day_stops_at_the_gate_and_quarantine_opens_it(first_run, st
 
     owner.execute(
         "insert into raw_quarantine (user_id, source, event_key, reason)"
-        " select user_id, source, event_key, 'no track id' from raw_listening_events where run_id = 'corrupted'"
+        " select user_id, source, event_key, 'no track id' from raw_listening_events where run_id = 'spoiled'"
     )
     assert run(stack).state == "success"
     assert checksums(owner, "analytics")["analytics.listening_events"] == events
