@@ -8,12 +8,7 @@ from urllib.parse import quote
 
 import httpx
 
-from include.pipeline import (
-    DAG_ID as DAG_ID,
-)  # for tests/chaos, which is being split; drop it when that imports from there
-
-ADMIN = "admin"  # Airflow's first user
-FINISHED_RUNS = ("success", "failed")
+from include.pipeline import DAG_ID as DAG_ID  # tests/chaos takes it from here
 FINISHED_TASKS = ("success", "failed", "skipped", "upstream_failed", "removed")
 SECONDS_TO_ANSWER = 120  # a busy two-core machine answers late, but it answers
 COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
