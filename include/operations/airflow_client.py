@@ -9,6 +9,9 @@ from urllib.parse import quote
 import httpx
 
 from include.pipeline import DAG_ID as DAG_ID  # tests/chaos takes it from here
+
+ADMIN = "admin"  # Airflow's first user
+FINISHED_RUNS = ("success", "failed")
 FINISHED_TASKS = ("success", "failed", "skipped", "upstream_failed", "removed")
 SECONDS_TO_ANSWER = 120  # a busy two-core machine answers late, but it answers
 COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
