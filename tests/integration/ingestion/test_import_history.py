@@ -159,7 +159,7 @@ def test_a_bad_file_is_set_aside_while_the_others_load(exports, connection, monk
         "truncated.zip": ("rejected", "not a readable zip"),
         "damaged.zip": ("rejected", "cannot be unpacked"),
         "endsong_9.json": ("rejected", "is UTF-16-LE, but not to its end"),
-        "StreamingHistory0.json": ("rejected", "no JSON array"),
+        "StreamingHistory0.json": ("rejected", "not a JSON array"),
         "empty.json": ("ignored", "no streaming history"),
         "odd.json": ("loaded", None),
     }
