@@ -1,24 +1,27 @@
 """
 # Spotify listening: from plays to personas and playlists
 
-One run a day, and one more whenever Spotify's window of 50 plays is about to overflow.
+Runs once a day, and additionally whenever an account has played so much that Spotify's list of its last 50 plays is about
+to overflow.
 
-1. **prepare_schema** brings the listening database to the newest schema.
+1. **prepare_schema** migrates the listening database.
 2. **ingest**: `ingest_recently_played` asks Spotify for each account's newest plays; `import_streaming_history` loads the
-   exports that lie in the export folder. Both only ever add rows to `raw_listening_events`.
-   `fetch_audio_features` looks for audio features, best effort: nothing waits for it.
-3. **scan_raw → raw_quality_gate**: Soda checks what arrived. PASS and WARN go on, FAIL ends the run.
-4. **analytics**: plays reconciled from all sources, sessions, statistics and trends, in SQL, for the days that changed.
+   files in the export folder. Both only add rows to `raw_listening_events`. `fetch_audio_features` is optional: it never
+   fails the run, and no task waits for it.
+3. **scan_raw → raw_quality_gate**: Soda checks the new rows. PASS and WARN go on, FAIL ends the run.
+4. **analytics**: plays merged from all sources, sessions, statistics and trends, in SQL, for the days that changed.
 5. **scan_analytics → analytics_quality_gate**.
-6. **ml**: features, KMeans sessions clusters, personas. **playlists**: artist co-occurrence, a playlist a persona.
-7. **scan_ml → ml_quality_gate → publish_tables**: only now do the tables that people see change, all at once.
-   `publish_playlists` writes to Spotify for listeners who asked for it.
+6. **models**: features, KMeans clusters of sessions, personas. **playlist_generation**: artist co-occurrence, one playlist
+   per persona.
+7. **scan_ml → ml_quality_gate → publish_tables**: only here do the tables that people see change, all at once.
+   `publish_playlists` writes playlists to Spotify for listeners who asked for it.
 
-Every step works on what is marked in `pending_days`: a run's cost follows what is new, and any task can be cleared and run
-again. A step that fails at one listener's data goes on without them. Steps 4 to 6 write to the schema `staging`; readers see `analytics` and `ml`.
+Each step processes only the days marked in `pending_days`, so a run costs as much as there is new data, and any task can
+be cleared and run again. If a listener's data makes a step fail, the step skips that listener and goes on. Steps 4 to 6
+write to the schema `staging`; readers see `analytics` and `ml`.
 
 ## Running it by hand
-*Trigger* opens a form. `mode=replay` with `start` and `end` builds those days again from raw rows alone, without asking
+*Trigger* opens a form. `mode=replay` with `start` and `end` rebuilds those days from the raw rows, without calling
 Spotify. `airflow backfill create` does the same for each past day.
 """
 
@@ -46,7 +49,6 @@ from airflow.sdk import (
     chain,
     dag,
 )
-from listening.callables import migrate_listening_db
 from listening.callbacks import deadline_missed, run_failed
 from listening.operators.ingestion import (
     FetchAudioFeaturesOperator,
@@ -62,13 +64,13 @@ from listening.retry_policy import SpotifyRetryPolicy
 from listening.task_docs import about, failure_table
 from listening.triggers.window import WindowTrigger
 
-from include.listening_db import LISTENING_DB
+from include.listening_db import LISTENING_DB, migrate_listening_db
 from include.pipeline import DAG_ID, SESSION_GAP_MINUTES
 
 SQL_FOLDER = Path(__file__).resolve().parents[1] / "include" / "sql"
 EXPORTS = os.environ.get("LISTENING_EXPORTS", "")
 
-# What "now" is, and what is to be done, come from the run, so that a replay of a past day gives that day's result.
+# The run says what "now" is, never the clock: replaying a past day gives that day's result.
 AS_OF = (
     "{{ (dag_run.data_interval_end if dag_run.run_type in ('scheduled', 'backfill') else none)"
     " or dag_run.logical_date or dag_run.run_after }}"
@@ -120,7 +122,7 @@ DASHBOARDS = Asset(uri="marimo://dashboards", name="dashboards")
             "incremental",
             enum=["incremental", "replay"],
             title="Mode",
-            description="incremental: ask Spotify, import new exports, build what changed. replay: build the days from start to end again from raw.",
+            description="incremental: ask Spotify, import new exports, build what changed. replay: rebuild the days from start to end from raw rows.",
         ),
         "start": Param(
             None, type=["null", "string"], format="date-time", title="Replay from", description="Only for replay."
@@ -175,7 +177,7 @@ def spotify_listening():
 
     prepare_schema = PythonOperator(**about("prepare_schema"), python_callable=migrate_listening_db)
 
-    with TaskGroup("ingest", prefix_group_id=False, tooltip="What is new, as it came"):
+    with TaskGroup("ingest", prefix_group_id=False, tooltip="New plays, as received"):
         accounts = ListAccountsOperator(**about("list_accounts"), accounts="{{ params.accounts or [] }}")
         recently_played = IngestRecentlyPlayedOperator.partial(
             **about("ingest_recently_played"),
@@ -205,7 +207,7 @@ def spotify_listening():
         **about("ingestion_failed"), trigger_rule=TriggerRule.ONE_FAILED, retries=0
     )
 
-    # An account that fails does not hold the others up; ingestion_failed turns the run red at its end all the same.
+    # One failed account does not stop the others; ingestion_failed still fails the run at its end.
     scan_raw = scan("raw", trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS, inlets=[RAW_EVENTS])
     raw_gate = gate("raw", on_pass="build_listening_events")
 
@@ -225,7 +227,7 @@ def spotify_listening():
         clusters = model("cluster_sessions")
         personas = model("label_personas")
         chain(start_models, features, clusters, personas)
-    with TaskGroup("playlist_generation", prefix_group_id=False, tooltip="What to hear, and why"):
+    with TaskGroup("playlist_generation", prefix_group_id=False, tooltip="Playlists, with a reason for each track"):
         cooccurrence = model("artist_cooccurrence")
         playlists = model("generate_playlists")
         chain(cooccurrence, playlists)
@@ -236,7 +238,7 @@ def spotify_listening():
         **about("publish_tables"),
         conn_id=LISTENING_DB,
         sql="select * from staging.publish_scanned()",
-        retries=10,  # refused while another run is between its steps and its scans
+        retries=10,  # refused while another run has changed staging and not scanned it yet
         retry_delay=timedelta(minutes=1),
         outlets=[ANALYTICS, PERSONAS, PLAYLISTS, DASHBOARDS],
     )
@@ -246,7 +248,7 @@ def spotify_listening():
 
     listeners_held = ListenersHeldOperator(**about("listeners_held"), retries=0)
 
-    # A branch skips at once what it does not choose, so each gate has a rejection of its own in front of quality_failed.
+    # A branch skips what it does not choose at once. Gates that shared quality_failed directly would skip it for each other.
     rejections = [EmptyOperator(**about(f"{layer}_rejected")) for layer in ("raw", "analytics", "ml")]
     quality_failed = QualityFailedOperator(
         **about("quality_failed"),

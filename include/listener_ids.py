@@ -1,4 +1,4 @@
-"""A listener's id where not every character may stand: folders, Airflow connections, addresses, words of a shell.
+"""Listeners' ids in places that do not allow every character: folders, Airflow connections, URLs, shell commands.
 
 Ids come from Spotify; old ones hold characters like ! # + @ |.
 """
@@ -9,19 +9,19 @@ from hashlib import sha256
 from typing import Any, TypeGuard
 from urllib.parse import quote, unquote
 
-LONGEST_ID = 256  # bytes: it leads every key
-LONGEST_CONNECTION_ID = 250  # Airflow's
+MAX_BYTES = 256  # the id is the first column of every key
+MAX_CONNECTION_ID = 250  # characters, of Airflow's
 
 
 def is_listener_id(value: Any) -> TypeGuard[str]:
-    """Whether it can be a listener's id: something that a person can read and write again."""
-    return isinstance(value, str) and value.isprintable() and value == value.strip() and 0 < _size(value) <= LONGEST_ID
+    """Whether it can be a listener's id: printable text without spaces at its ends."""
+    return isinstance(value, str) and value.isprintable() and value == value.strip() and 0 < _size(value) <= MAX_BYTES
 
 
 def escaped(user_id: str) -> str:
-    """The id as a folder's name or a shell's word: percent-encoded (RFC 3986) but for letters, digits, and - _ .
+    """The id as a folder's name or a word in a shell: percent-encoded (RFC 3986) except letters, digits, and - _ .
 
-    A leading dot would hide a folder, or mean another one.
+    A leading dot is encoded too: it would hide the folder, or mean another one.
     """
     text = quote(user_id, safe="").replace("~", "%7E")
     return "%2E" + text[1:] if text.startswith(".") else text
@@ -33,9 +33,9 @@ def unescaped(name: str) -> str:
 
 
 def connection_id_of(user_id: str) -> str:
-    """The id of the listener's Airflow connection, which may hold no %: `:` stands for it there."""
+    """The id of the listener's Airflow connection. Airflow allows no % in it; it has `:` instead."""
     connection_id = "spotify_" + escaped(user_id).replace("%", ":")
-    if len(connection_id) > LONGEST_CONNECTION_ID:
+    if len(connection_id) > MAX_CONNECTION_ID:
         return "spotify_" + sha256(user_id.encode()).hexdigest()
     return connection_id
 

@@ -107,8 +107,7 @@ def no_cycles() -> Iterator[None]:
 def columns(cursor: psycopg.Cursor[Any]) -> list[tuple[Any, ...]]:
     """All rows of a query, as one tuple a column."""
     rows = cursor.fetchall()
-    assert cursor.description
-    return list(zip(*rows, strict=True)) or [()] * len(cursor.description)
+    return list(zip(*rows, strict=True)) or [()] * len(cursor.description or ())
 
 
 def replace_rows(

@@ -1,4 +1,4 @@
-"""All that Airflow loads from the plugins folder by itself; the rest is package `listening` (see .airflowignore)."""
+"""The only file in plugins/ that Airflow loads by itself. The rest is package `listening` (see .airflowignore)."""
 
 from __future__ import annotations
 

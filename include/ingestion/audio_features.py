@@ -1,7 +1,7 @@
-"""Audio features, best effort: from Spotify where the app still may, else from ReccoBeats, else none.
+"""Audio features of tracks: from Spotify if the app may still read them there, else from ReccoBeats, else none.
 
-A track that a source does not know is not asked for again for a month. A refusal, a rate limit or an outage says
-nothing about a track and is never remembered as "none known".
+A track that a source does not know is not asked for again for about a month. A refusal, a rate limit or an outage says
+nothing about a track and is never stored as "unknown".
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ RECCOBEATS_URL = "https://api.reccobeats.com"
 SPOTIFY_BATCH = 100
 RECCOBEATS_BATCH = 40
 TRACKS_PER_RUN = 1_000
-SPOTIFY_REFUSAL = "endpoint:audio-features"  # its place in unknown_ids
+SPOTIFY_REFUSAL = "endpoint:audio-features"  # its id in unknown_ids
 TIMEOUT = (5.0, 20.0)  # seconds to connect, and between two bytes of an answer
-UNKNOWN_FOR_DAYS = (25, 35)  # spread, so that not all expire on one day
+UNKNOWN_FOR_DAYS = (25, 35)  # a random time between, so that not all expire on one day
 VALUES = (
     "danceability",
     "energy",
@@ -45,8 +45,8 @@ VALUES = (
 log = logging.getLogger(__name__)
 
 
-class SourceSilent(Exception):
-    """The source did not answer, or asks to be left alone: nothing is known of what was asked."""
+class SourceUnavailable(Exception):
+    """The source did not answer, or not properly: this says nothing about the tracks asked for."""
 
 
 def fetch_audio_features(
@@ -56,9 +56,11 @@ def fetch_audio_features(
     now: datetime,
     reccobeats_url: str = RECCOBEATS_URL,
 ) -> Counter[str]:
-    """Ask for the features of tracks heard, the most played first; return counts by source and `unknown`.
+    """Fetch and store the features of tracks that have none, the most played first. Commits after each batch.
 
     :param client: Spotify's, if the app may ask it for audio features; None: only ReccoBeats is asked.
+    :param now: the run's time, UTC.
+    :return: the number of tracks by source, and `unknown`.
     """
     rows = connection.execute(query("ingestion", "list_wanted_features"), {"now": now, "most": TRACKS_PER_RUN})
     wanted = [track_id for (track_id,) in rows]
@@ -69,7 +71,7 @@ def fetch_audio_features(
     for batch in _batches(wanted, RECCOBEATS_BATCH):
         try:
             found = ask_reccobeats(batch, reccobeats_url)
-        except SourceSilent as error:
+        except SourceUnavailable as error:
             log.info("Audio features: %s. Stopping for now.", error)
             break
         for track_id in batch:
@@ -81,7 +83,7 @@ def fetch_audio_features(
 
 
 def may_ask_spotify(connection: psycopg.Connection, *, now: datetime) -> bool:
-    """Whether Spotify has not refused audio features lately: most apps are refused for good."""
+    """False for some weeks after Spotify refused audio features; it refuses most apps for good."""
     row = connection.execute(query("ingestion", "is_refused"), {"id": SPOTIFY_REFUSAL, "now": now}).fetchone()
     connection.commit()
     return row is None
@@ -90,7 +92,7 @@ def may_ask_spotify(connection: psycopg.Connection, *, now: datetime) -> bool:
 def _ask_spotify(
     connection: psycopg.Connection, client: SpotifyClient, wanted: list[str], done: Counter[str], now: datetime
 ) -> list[str]:
-    """Store what Spotify knows; return the tracks still without an answer."""
+    """Store what Spotify knows, adding to `done`; return the tracks that still have no answer."""
     left: list[str] = []
     batches = list(_batches(wanted, SPOTIFY_BATCH))
     for number, batch in enumerate(batches):
@@ -120,10 +122,10 @@ def _ask_spotify(
 
 
 def ask_reccobeats(track_ids: list[str], url: str = RECCOBEATS_URL) -> dict[str, dict[str, Any]]:
-    """Features by Spotify track id, of those that ReccoBeats knows.
+    """Features by Spotify track id, for the tracks that ReccoBeats knows.
 
     :param track_ids: at most 40.
-    :raises SourceSilent: no proper answer, 429 among them.
+    :raises SourceUnavailable: it did not answer properly; a 429 is such a case.
     """
     import requests
 
@@ -132,14 +134,14 @@ def ask_reccobeats(track_ids: list[str], url: str = RECCOBEATS_URL) -> dict[str,
             f"{url.rstrip('/')}/v1/audio-features", params={"ids": ",".join(track_ids)}, timeout=TIMEOUT
         )
         if response.status_code != 200:
-            raise SourceSilent(f"ReccoBeats answers {response.status_code}")
+            raise SourceUnavailable(f"ReccoBeats answers {response.status_code}")
     except requests.RequestException as error:
-        raise SourceSilent(f"ReccoBeats did not answer ({type(error).__name__})") from None
+        raise SourceUnavailable(f"ReccoBeats did not answer ({type(error).__name__})") from None
     answer = decode_answer(response.content)
     content = answer.get("content") if isinstance(answer, dict) else None
     if not isinstance(content, list):
-        raise SourceSilent("ReccoBeats' answer is not what it promises")
-    # Unknown tracks are left out of the answer: its order says nothing, the link does.
+        raise SourceUnavailable("ReccoBeats' answer has no list of features")
+    # Unknown tracks are missing from the answer, so its order does not tell which is which; the link does.
     by_id = {str(item.get("href", "")).rsplit("/", 1)[-1]: item for item in content if isinstance(item, dict)}
     return {track_id: by_id[track_id] for track_id in track_ids if track_id in by_id}
 

@@ -1,4 +1,4 @@
-"""How long Spotify keeps an authorization; refreshing its token does not extend it."""
+"""How long an authorization lasts at Spotify. Refreshing its token does not extend it."""
 
 from __future__ import annotations
 

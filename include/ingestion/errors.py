@@ -1,4 +1,4 @@
-"""What can go wrong between us and Spotify, by what is to be done about it."""
+"""What can go wrong with a call to Spotify, one class for each way to react."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ from datetime import datetime
 
 
 class SpotifyError(Exception):
-    """Base of every error a call to Spotify can end in.
+    """Base of every error that a call to Spotify can end in.
 
-    :cvar status_name: what ingestion_state.status says of an account whose last attempt ended in it.
+    :cvar status_name: ingestion_state.status of an account whose last attempt ended in it (constraint known_status).
     """
 
     status_name = "error"
 
 
 class TokenDead(SpotifyError):
-    """There is no usable authorization: a person has to authorize the account again. Retrying cannot help."""
+    """There is no usable authorization: a person has to authorize the account again. Retrying does not help."""
 
     status_name = "not_authorized"
 
 
 class ScopeMissing(SpotifyError):
-    """The authorization does not include the scope that a call needs. Retrying cannot help."""
+    """The authorization lacks the scope that the call needs. Retrying does not help."""
 
     status_name = "not_authorized"
 
 
 class SpotifyRefused(SpotifyError):
-    """Spotify refuses the request itself (4xx): an endpoint this app may not use, or an id that does not exist.
+    """Spotify refuses the request (4xx): the app may not use this endpoint, or the id does not exist.
 
     :ivar status: the HTTP status.
     """
@@ -53,7 +53,7 @@ class RateLimited(SpotifyError):
 
 
 class QuotaExceeded(SpotifyError):
-    """The app's daily quota is used up; it comes back in hours, too long to wait in a worker.
+    """The app's daily quota is used up for hours, too long to wait in a worker.
 
     :ivar retry_at: when Spotify answers again, UTC.
     """
@@ -66,6 +66,6 @@ class QuotaExceeded(SpotifyError):
 
 
 class SpotifyUnavailable(SpotifyError):
-    """Spotify did not answer properly: 5xx, a reset, a timeout, or a body that is not what the endpoint promises."""
+    """Spotify did not answer properly: 5xx, a reset, a timeout, or a body that the endpoint should not return."""
 
     status_name = "unavailable"

@@ -1,4 +1,4 @@
-"""What lies in the export folder: files by listener, and the streams of JSON within them, never unpacked to disk.
+"""The files in the export folder, by listener, and the JSON files in each, which are never unpacked to disk.
 
 Nothing in an archive is trusted: not its names, its sizes or its contents.
 """
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
 COPY_BYTES = 1 << 20
-MOST_MEMBERS = 10_000
-MOST_UNPACKED_BYTES = 16 << 30
-MOST_RATIO = 200  # JSON of plays packs 10 to 40 times smaller; deflate's limit is 1032
-SMALL_BYTES = 10 << 20  # below this, no ratio is a danger
+MAX_MEMBERS = 10_000
+MAX_UNPACKED_BYTES = 16 << 30
+MAX_RATIO = 200  # JSON of plays compresses 10 to 40 times; deflate's limit is 1032
+SMALL_BYTES = 10 << 20  # up to this size no ratio is dangerous
 
-# What systems leave beside files: macOS' AppleDouble twins and folder settings, Windows' thumbnails and settings.
+# What operating systems add: macOS' AppleDouble files and folder settings, Windows' thumbnails and settings.
 _LEFTOVER_FOLDERS = ("__macosx",)
 _LEFTOVER_NAMES = ("thumbs.db", "desktop.ini")
 _HISTORY_NAME = re.compile(r"(streaming_?history|endsong)", re.IGNORECASE)
@@ -36,10 +36,9 @@ _VIDEO_NAME = re.compile(r"streaming_?history_video", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class ExportFile:
-    """A zip or a loose JSON in a listener's folder.
+    """A zip or a loose JSON file in a listener's folder.
 
     :ivar name: path below the listener's folder.
-    :ivar is_local: it can be read in place.
     """
 
     user_id: str
@@ -48,7 +47,7 @@ class ExportFile:
 
     @property
     def export(self) -> str:
-        """What belongs together: a zip is an export, and so are the loose files of one folder."""
+        """The export it belongs to: a zip is one, and so are the loose files of a folder."""
         return self.name if self.is_zip else str(PurePosixPath(self.name).parent)
 
     @property
@@ -57,7 +56,7 @@ class ExportFile:
 
     @contextmanager
     def open(self) -> Iterator[tuple[IO[bytes], str, int]]:
-        """The content, seekable, with its sha256 and its size. A remote file is copied to a temporary one."""
+        """The content, seekable, with its sha256 and its size in bytes. A remote file is copied to a temporary one."""
         digest = sha256()
         size = 0
         with self.path.open("rb") as source, TemporaryFile() as copy:
@@ -74,10 +73,10 @@ class ExportFile:
 
 @dataclass(frozen=True)
 class Member:
-    """One JSON in an export file.
+    """One JSON file in an export file.
 
-    :ivar entry: its place in the zip (two entries may bear one name); None: the file itself, a loose one.
-    :ivar refused: why it is not opened at all.
+    :ivar entry: its entry in the zip (two entries may have one name); None if the export file is itself the JSON.
+    :ivar refused: why it is not opened; None if it is.
     """
 
     name: str
@@ -102,18 +101,17 @@ def list_files(
 ) -> tuple[list[ExportFile], list[str], dict[str, str]]:
     """The export files below `exports`, by listener and name.
 
-    A folder bears a listener's id, or the id escaped (include/listener_ids.py); one that bears neither is taken for the
-    id itself.
+    A folder is named by a listener's id, plain or escaped (include/listener_ids.py); any other name is taken as an id.
 
-    :return: the files; what lies outside any listener's folder; folders that cannot be read, with the reason.
+    :return: the files; names of files outside any listener's folder; folders that cannot be read, with the reason.
     """
     files: list[ExportFile] = []
-    astray: list[str] = []
+    misplaced: list[str] = []
     unreadable: dict[str, str] = {}
     for folder in sorted(exports.iterdir(), key=lambda path: path.name):
         if not folder.is_dir():
             if not is_leftover(folder.name):
-                astray.append(folder.name)
+                misplaced.append(folder.name)
             continue
         user_id = folder.name
         if user_id not in listeners and unescaped(user_id) in listeners:
@@ -125,20 +123,20 @@ def list_files(
                     files.append(ExportFile(user_id=user_id, name=name, path=path))
         except OSError as error:
             unreadable[folder.name] = str(error)
-    return files, astray, unreadable
+    return files, misplaced, unreadable
 
 
 def is_leftover(name: str) -> bool:
-    """Whether the path is none of the export's, but something that a system left beside it."""
+    """Whether an operating system added the file, and it is not part of the export."""
     parts = name.replace("\\", "/").lower().split("/")
     return parts[-1].startswith(".") or parts[-1] in _LEFTOVER_NAMES or any(part in _LEFTOVER_FOLDERS for part in parts)
 
 
 @contextmanager
 def open_members(file: ExportFile, content: IO[bytes]) -> Iterator[tuple[list[Member], zipfile.ZipFile | None]]:
-    """The JSON members of an export file.
+    """The JSON files in an export file, and the opened zip (None for a loose file).
 
-    :raises BrokenFile: no zip, or one that is built to do harm.
+    :raises BrokenFile: not a zip, or larger than any honest export.
     """
     if not file.is_zip:
         yield [Member(file.name)], None
@@ -146,14 +144,14 @@ def open_members(file: ExportFile, content: IO[bytes]) -> Iterator[tuple[list[Me
     try:
         archive = zipfile.ZipFile(content)
     except (zipfile.BadZipFile, ValueError, OverflowError, NotImplementedError, EOFError) as error:
-        raise BrokenFile(f"is no readable zip ({error}): an interrupted download?") from None
+        raise BrokenFile(f"is not a readable zip ({error}): an interrupted download?") from None
     with archive:
         infos = [info for info in archive.infolist() if not info.is_dir() and not is_leftover(info.filename)]
-        if len(infos) > MOST_MEMBERS:
+        if len(infos) > MAX_MEMBERS:
             raise BrokenFile(f"holds {len(infos):,} files; an export holds a few dozen")
         unpacked = sum(info.file_size for info in infos)
-        if unpacked > MOST_UNPACKED_BYTES:
-            raise BrokenFile(f"unpacks to {unpacked:,} bytes, more than {MOST_UNPACKED_BYTES:,}")
+        if unpacked > MAX_UNPACKED_BYTES:
+            raise BrokenFile(f"unpacks to {unpacked:,} bytes, more than {MAX_UNPACKED_BYTES:,}")
         yield [_member(info) for info in infos], archive
 
 
@@ -167,8 +165,8 @@ def _member(info: zipfile.ZipInfo) -> Member:
         refused = "is encrypted"
     elif name.lower().endswith(".zip"):
         refused = "is a zip within the zip: unpack it beside this one"
-    elif info.file_size > SMALL_BYTES and info.file_size > MOST_RATIO * max(1, info.compress_size):
+    elif info.file_size > SMALL_BYTES and info.file_size > MAX_RATIO * max(1, info.compress_size):
         refused = (
-            f"unpacks to {info.file_size:,} bytes from {info.compress_size:,}: more than {MOST_RATIO} times its size"
+            f"unpacks to {info.file_size:,} bytes from {info.compress_size:,}: more than {MAX_RATIO} times its size"
         )
     return Member(name, info, refused)

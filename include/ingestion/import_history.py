@@ -1,4 +1,4 @@
-"""Loading the export folder: each file once, in one transaction, with an account of every row."""
+"""Loading the export folder: each file once, in one transaction, every row counted as loaded, known or skipped."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from include.ingestion.export_files import ExportFile, Member, list_files, open_
 from include.ingestion.json_rows import BrokenFile, ByteStream, read_rows
 from include.ingestion.json_values import storable_text
 from include.ingestion.state import STREAMING_HISTORY, store_state
-from include.ingestion.streaming_history import CLOCKS_DIFFER, Block, RowReader, source_of
-from include.sql.holding import ERRORS_OF_CONTENT, ERRORS_OF_NOBODY
+from include.ingestion.streaming_history import CLOCK_TOLERANCE, Block, RowReader, source_of
+from include.sql.holding import DATA_ERRORS, OTHER_ERRORS
 from include.sql.queries import query
 
 if TYPE_CHECKING:
@@ -32,16 +32,16 @@ if TYPE_CHECKING:
 
 PROGRESS_ROWS = 250_000
 MANY_ROWS = 10_000
-COPY_BYTES = 4 << 20  # fewer, larger statements cost the server less
-PARTS_AHEAD = 4  # a member ends with parts that take no time
+COPY_BYTES = 4 << 20  # few large statements cost the server less than many small ones
+PARTS_AHEAD = 4  # more than one, because the last parts of a member take no time
 SWITCH_SECONDS = 0.0002
 COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 COPY_TRAILER = b"\xff\xff"
 
 T = TypeVar("T")
 _END: Any = object()
-# What parsing yields of a member: blocks of rows and, at the end, their reader, or what is wrong with it; or just None,
-# when it holds no streaming history.
+# What parsing yields for a member: blocks of rows, then their reader, or what is wrong with the member. Only None if
+# the member is not a streaming history.
 Part = Block | RowReader | BrokenFile | None
 
 log = logging.getLogger(__name__)
@@ -49,9 +49,9 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class FileReport:
-    """What became of one export file; the columns of ingested_files.
+    """The result of one export file: the columns of ingested_files.
 
-    :ivar rows_already_known: stored before, from another file or from an earlier row of this one.
+    :ivar rows_already_known: rows stored before, from another file or from an earlier row of this one.
     """
 
     status: str
@@ -86,11 +86,11 @@ def import_history(
         )
     listeners = {row[0] for row in connection.execute(query("ingestion", "list_listeners"))}
     connection.rollback()
-    files, astray, unreadable_folders = list_files(exports, listeners)
-    for name in astray:
-        log.warning("%s lies outside any listener's folder: move it to <user_id>/%s", name, name)
+    files, misplaced, unreadable_folders = list_files(exports, listeners)
+    for name in misplaced:
+        log.warning("%s is outside any listener's folder: move it to <user_id>/%s", name, name)
     for user_id in sorted({file.user_id for file in files} - listeners):
-        log.warning("No listener is called %s: its files are left alone until there is one (make authorize)", user_id)
+        log.warning("There is no listener %s: their files are not loaded until there is one (make authorize)", user_id)
 
     totals: Counter[str] = Counter()
     unreadable = [f"{name} ({reason})" for name, reason in unreadable_folders.items()]
@@ -117,12 +117,12 @@ def import_history(
             query("ingestion", "close_gaps"), {"user_ids": sorted(listeners), "closed_at": now}
         ).rowcount
     if totals["rows_loaded"] >= MANY_ROWS:
-        # The steps that come next would plan for an empty table: autovacuum is minutes away.
+        # Otherwise the next steps would be planned for an empty table: autovacuum comes minutes later.
         connection.execute(query("ingestion", "analyze_raw"))
         connection.commit()
     log.info("Export folder: %s", ", ".join(f"{name} {count:,}" for name, count in sorted(totals.items())))
     if unreadable:
-        raise OSError(f"These files could not be read, all others were dealt with: {'; '.join(unreadable)}")
+        raise OSError(f"These files could not be read, all others were: {'; '.join(unreadable)}")
     return dict(totals)
 
 
@@ -134,29 +134,31 @@ def import_file(
     now: datetime,
     keep_ip_addresses: bool = False,
 ) -> FileReport | None:
-    """Load one export file in one transaction; None if its content was loaded before.
+    """Load one export file in one transaction; return its report, or None if its content was loaded before.
 
-    A file that cannot be read is reported as `rejected`, never raised.
+    A file that is not a readable export is reported as `rejected`, not raised.
+
+    :raises OSError: the file cannot be opened.
     """
     with file.open() as (content, digest, size):
         key = {"user_id": file.user_id, "sha256": digest}
         try:
             with connection.transaction():
-                # One file of a listener at a time: a second run waits, then sees what the first one stored.
+                # One file per listener at a time: a second run waits, then sees what the first one stored.
                 connection.execute(query("ingestion", "lock_listener"), {"user_id": file.user_id})
                 known = connection.execute(query("ingestion", "read_file_status"), key).fetchone()
                 if known is not None and known[0] != "rejected":
                     log.info("%s/%s: already %s", file.user_id, file.name, known[0])
                     return None
                 log.info("%s/%s: reading %s bytes", file.user_id, file.name, f"{size:,}")
-                report = _Import(connection, file, run_id, now + CLOCKS_DIFFER, keep_ip_addresses).load(content)
+                report = _Import(connection, file, run_id, now + CLOCK_TOLERANCE, keep_ip_addresses).load(content)
                 _record(connection, file, digest, size, run_id, report)
-        except (BrokenFile, *ERRORS_OF_CONTENT) as error:
+        except (BrokenFile, *DATA_ERRORS) as error:
             broken = _first_line(error)
-        except (*ERRORS_OF_NOBODY, OSError):
+        except (*OTHER_ERRORS, OSError):
             raise
         except Exception as error:
-            # A fault of ours that this file has met: the other files are not to wait until it is mended.
+            # A bug that this file triggers. The other files must not wait until it is fixed.
             log.exception("%s/%s", file.user_id, _printable(file.name))
             broken = f"cannot be read: {type(error).__name__}"
         else:
@@ -170,10 +172,9 @@ def import_file(
 
 
 class _Import:
-    """One file's way into raw_listening_events, within the caller's transaction.
+    """Loads one file into raw_listening_events, within the caller's transaction.
 
-    Rows are parsed in a thread of its own, ahead of being stored: the server works on one block while the next one is
-    parsed, of whichever member it is.
+    A second thread parses ahead: the server stores one block while the next one, maybe of the next member, is parsed.
     """
 
     def __init__(
@@ -186,9 +187,10 @@ class _Import:
         self.keep_ip_addresses = keep_ip_addresses
         self.report = FileReport("loaded")
         self.rows_parsed = 0
-        self.all_are_new = True  # as far as seen
+        self.all_are_new = True  # until a known row is met
 
     def load(self, content: IO[bytes]) -> FileReport:
+        """Store the file's rows, marks and state; return the report."""
         self.connection.execute(query("ingestion", "create_arrived_rows"))
         self.connection.execute(query("ingestion", "create_loaded_plays"))
         with (
@@ -199,7 +201,7 @@ class _Import:
             for member, parts in groupby(parsed, key=itemgetter(0)):
                 self._store_member(member, (part for _, part in parts))
         report = self.report
-        report.status, report.message = _verdict(report.members)
+        report.status, report.message = _overall_status(report.members)
         if report.rows_loaded:
             self.connection.execute(query("ingestion", "mark_loaded_plays"), {"user_id": self.file.user_id})
         if report.last_played_at is not None:
@@ -215,7 +217,7 @@ class _Import:
     def _parse(
         self, members: Iterable[Member], archive: zipfile.ZipFile | None, content: IO[bytes]
     ) -> Iterator[tuple[Member, Part]]:
-        """The parts of each member in turn."""
+        """The parts of every member, one member after the other."""
         for member in members:
             try:
                 if member.refused is not None:
@@ -229,7 +231,7 @@ class _Import:
                         yield member, part
             except BrokenFile as error:
                 yield member, error
-            # NotImplementedError and RuntimeError: of zipfile, for a compression or encryption it cannot undo.
+            # zipfile raises NotImplementedError and RuntimeError for compressions and encryptions it does not know.
             except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
                 yield member, BrokenFile(f"cannot be unpacked: {error}")
 
@@ -245,7 +247,7 @@ class _Import:
         source = next(filter(None, map(source_of, first)), None)
         if source is None and (first or not member.is_named_as_history):
             if member.is_named_as_history:
-                raise BrokenFile("has the name of a streaming history, but none of its rows is one")
+                raise BrokenFile("is named like a streaming history, but none of its rows is one")
             yield None
             return
         reader = RowReader(
@@ -258,7 +260,7 @@ class _Import:
         )
         for rows in chain([first], blocks):
             reader.read(rows)
-            self._tell_progress(len(rows))
+            self._log_progress(len(rows))
             if reader.bytes_packed >= COPY_BYTES:
                 yield reader.take()
         yield reader.take()
@@ -268,7 +270,7 @@ class _Import:
         about: dict[str, Any] = {"name": _printable(member.name), "status": "ignored"}
         loaded = 0
         try:
-            # The savepoint: a member that turns out to be broken leaves no rows.
+            # A savepoint, so that a member that turns out to be broken leaves no rows.
             with self.connection.transaction():
                 for part in parts:
                     if isinstance(part, BrokenFile):
@@ -276,17 +278,17 @@ class _Import:
                     if isinstance(part, Block):
                         loaded += self._store(part)
                     elif part is not None:
-                        about |= self._account_for(part, loaded)
+                        about |= self._add_to_report(part, loaded)
         except BrokenFile as error:
             about |= {"status": "rejected", "message": _first_line(error)}
-        except ERRORS_OF_CONTENT as error:
-            about |= {"status": "rejected", "message": f"is refused by the database: {_first_line(error)}"}
+        except DATA_ERRORS as error:
+            about |= {"status": "rejected", "message": f"was refused by the database: {_first_line(error)}"}
         self.report.members.append(about)
 
     def _store(self, block: Block) -> int:
-        """Add the rows that are not stored yet; return how many.
+        """Store the rows that are not stored yet; return how many.
 
-        Either all rows of a file are new, or most of them are known. So they are copied straight to where they stay,
+        Usually all rows of a file are new, or most are known. So they are copied directly into raw_listening_events,
         which costs the server half as much, until one of them is there already.
         """
         if not block.rows:
@@ -310,14 +312,14 @@ class _Import:
         with self.connection.cursor() as cursor, cursor.copy(query("ingestion", name)) as copy:
             copy.write(rows)
 
-    def _tell_progress(self, rows: int) -> None:
+    def _log_progress(self, rows: int) -> None:
         before = self.rows_parsed // PROGRESS_ROWS
         self.rows_parsed += rows
         if self.rows_parsed // PROGRESS_ROWS > before:
             log.info("%s/%s: %s rows read so far", self.file.user_id, self.file.name, f"{self.rows_parsed:,}")
 
-    def _account_for(self, reader: RowReader, loaded: int) -> dict[str, Any]:
-        """Add a member that was read to the end to the report; return what `members` says of it."""
+    def _add_to_report(self, reader: RowReader, loaded: int) -> dict[str, Any]:
+        """Add a member that was read completely to the report; return its entry in `members`."""
         report = self.report
         report.rows_read += reader.rows_read
         report.rows_loaded += loaded
@@ -335,7 +337,7 @@ class _Import:
 
 
 def _read_ahead(items: Iterator[T]) -> Generator[T, None, None]:
-    """The same items; the next `PARTS_AHEAD` are made, in another thread, while the caller works on one."""
+    """The same items; while the caller works on one, another thread makes the next `PARTS_AHEAD`."""
     with ThreadPoolExecutor(1) as thread:
         coming = deque(thread.submit(next, items, _END) for _ in range(PARTS_AHEAD))
         while (item := coming.popleft().result()) is not _END:
@@ -345,9 +347,7 @@ def _read_ahead(items: Iterator[T]) -> Generator[T, None, None]:
 
 @contextlib.contextmanager
 def _eager_threads() -> Iterator[None]:
-    """Let a waiting thread have the interpreter soon: sending a block takes a dozen turns, which would otherwise each
-    wait 5 ms for the parsing to pause.
-    """
+    """Let threads take turns faster: a block is sent in a dozen turns, each of which would wait 5 ms for the parser."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(SWITCH_SECONDS)
     try:
@@ -356,7 +356,8 @@ def _eager_threads() -> Iterator[None]:
         sys.setswitchinterval(before)
 
 
-def _verdict(members: list[dict[str, Any]]) -> tuple[str, str | None]:
+def _overall_status(members: list[dict[str, Any]]) -> tuple[str, str | None]:
+    """The file's status and message, from those of its members."""
     loaded = [member for member in members if member["status"] == "loaded"]
     rejected = [member for member in members if member["status"] == "rejected"]
     message = "; ".join(f"{member['name']} {member['message']}" for member in rejected[:3]) or None
@@ -413,5 +414,5 @@ def _first_line(error: Exception) -> str:
 
 
 def _printable(name: str) -> str:
-    """A name from an archive as a log and a jsonb can bear it."""
+    """A name from an archive, safe for logs and jsonb."""
     return "".join(char if char.isprintable() else "?" for char in name)[:300]

@@ -1,8 +1,9 @@
-"""The elements of a JSON array too large for memory, a block at a time.
+"""Reads a JSON array that is too large for memory, one block of elements at a time.
 
-Fast path: cut a block at the last `}` that a comma and `{` follow, and decode what stands before. That the cut is
-right needs no proof of its own: cut inside a string or a nested value, the block is no JSON and does not decode.
-Whatever does not decode is taken apart by a scanner that knows strings and nesting: a bad element costs only itself.
+Fast path: cut the text behind the last `}` that is followed by a comma and `{`, and decode what comes before. A cut
+inside a string or a nested value leaves text that is not JSON, so decoding it fails and the cut needs no other check.
+Text that does not decode goes through a scanner that knows strings and nesting, so that a bad element costs only
+itself.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ import msgspec
 
 from include.ingestion import json_values
 
-BLOCK_BYTES = 1 << 18  # decoded, it still fits a processor's cache
-LONGEST_ELEMENT_BYTES = 1 << 20
-DEEPEST_NESTING = 64
+BLOCK_BYTES = 1 << 18  # decoded, it still fits into the processor's cache
+MAX_ELEMENT_BYTES = 1 << 20
+MAX_NESTING = 64
 
 # UTF-32 first: its mark begins with UTF-16's.
 _MARKS = {
@@ -35,17 +36,17 @@ _ZEROS: dict[tuple[bool, ...], str] = {
     (False, True, False, True): "utf-16-le",
 }
 _CUT = re.compile(rb"\}[ \t\r\n]*,[ \t\r\n]*\{")
-_CUT_TRIES = 32
+_MAX_CUTS = 32
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|["\[\]{},]', re.DOTALL)
 _decode = msgspec.json.Decoder().decode
 
 
 class BrokenFile(Exception):
-    """The file as a whole cannot be read; the message says why, for the person who put it there."""
+    """The whole file cannot be read. The message says why, for the person who put it there."""
 
 
 class BadElement(str):
-    """Stands for an element that cannot be decoded; its text is the reason."""
+    """In place of an element that cannot be decoded: the reason."""
 
 
 class ByteStream(Protocol):
@@ -55,9 +56,9 @@ class ByteStream(Protocol):
 def read_rows(stream: ByteStream) -> Iterator[list[Any]]:
     """Blocks of decoded elements of the JSON array in `stream`; an element that cannot be decoded is a `BadElement`.
 
-    It is UTF-8, UTF-16 or UTF-32, with or without a byte order mark.
+    The stream is UTF-8, UTF-16 or UTF-32, with or without a byte order mark.
 
-    :raises BrokenFile: it is no JSON array, or it ends early.
+    :raises BrokenFile: it is not a JSON array, or it ends early.
     """
     stream = _as_utf8(stream)
     rest = _start_of_array(stream)
@@ -73,15 +74,15 @@ def read_rows(stream: ByteStream) -> Iterator[list[Any]]:
                 rest = rest[cut.end() - 1 :]
                 yield rows
                 continue
-        elif len(rest) < LONGEST_ELEMENT_BYTES:
+        elif len(rest) < MAX_ELEMENT_BYTES:
             continue
         rows, rest, ended = _scan(rest)
         yield rows
         if ended:
             _expect_nothing(rest, stream)
             return
-        if len(rest) > LONGEST_ELEMENT_BYTES:
-            raise BrokenFile(f"holds an element longer than {LONGEST_ELEMENT_BYTES:,} bytes: no streaming history does")
+        if len(rest) > MAX_ELEMENT_BYTES:
+            raise BrokenFile(f"holds an element longer than {MAX_ELEMENT_BYTES:,} bytes: no streaming history does")
     try:
         rows = _decode(b"[" + rest)
     except (ValueError, RecursionError):
@@ -93,9 +94,9 @@ def read_rows(stream: ByteStream) -> Iterator[list[Any]]:
 
 
 class _Utf8Stream:
-    """A stream as UTF-8, a block at a time.
+    """A stream, converted to UTF-8 block by block.
 
-    :param start: what was read of it already.
+    :param start: the part that was read already.
     """
 
     def __init__(self, stream: ByteStream, start: bytes, encoding: str) -> None:
@@ -132,18 +133,18 @@ def _as_utf8(stream: ByteStream) -> ByteStream:
 
 
 def _start_of_array(stream: ByteStream) -> bytes:
-    """Reads up to the opening bracket; returns what was read beyond it."""
+    """Read up to the opening bracket; return what was read beyond it."""
     start = stream.read(BLOCK_BYTES).lstrip()
     if not start:
         raise BrokenFile("is empty")
     if start[:1] != b"[":
-        raise BrokenFile("is no JSON array")
+        raise BrokenFile("is not a JSON array")
     return start[1:]
 
 
 def _last_cut(text: bytes) -> re.Match[bytes] | None:
     position = len(text)
-    for _ in range(_CUT_TRIES):
+    for _ in range(_MAX_CUTS):
         position = text.rfind(b"}", 0, position)
         if position < 0:
             return None
@@ -153,27 +154,27 @@ def _last_cut(text: bytes) -> re.Match[bytes] | None:
 
 
 def _scan(text: bytes) -> tuple[list[Any], bytes, bool]:
-    """Take elements off the front, by tokens.
+    """Decode the complete elements at the start of the text, one by one.
 
-    Returns the elements, what is left of the text, and whether the array's closing bracket was met.
+    :return: the elements, the rest of the text, and whether the array's closing bracket was reached.
     """
     rows: list[Any] = []
     start = depth = deepest = 0
     for token in _TOKEN.finditer(text):
         kind = token.group()[:1]
         if kind == b'"':
-            if len(token.group()) == 1:  # a string whose end is not here yet
+            if len(token.group()) == 1:  # a string that goes on beyond the text
                 break
         elif kind in b"[{":
             depth += 1
             deepest = max(deepest, depth)
         elif depth == 0:
             if kind == b"}":
-                raise BrokenFile(f"has an unmatched closing brace behind element {len(rows) + 1:,} of its last block")
+                raise BrokenFile(f"has an unmatched closing brace after element {len(rows) + 1:,} of its last block")
             element = text[start : token.start()].strip()
             start = token.end()
             if element:
-                rows.append(BadElement("nested_too_deep") if deepest > DEEPEST_NESTING else _decode_element(element))
+                rows.append(BadElement("nested_too_deep") if deepest > MAX_NESTING else _decode_element(element))
             deepest = 0
             if kind == b"]":
                 return rows, text[start:], True
@@ -203,5 +204,5 @@ def _decode_element(element: bytes) -> Any:
 def _expect_nothing(rest: bytes, stream: ByteStream) -> None:
     while rest:
         if rest.strip():
-            raise BrokenFile("goes on behind the end of its JSON array")
+            raise BrokenFile("goes on after the end of its JSON array")
         rest = stream.read(BLOCK_BYTES)

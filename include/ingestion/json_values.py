@@ -1,10 +1,10 @@
-"""JSON as others write it, made such that jsonb can hold it: the one place that says what becomes of the rest.
+"""JSON values that jsonb cannot store, and what is stored instead.
 
-| what arrives | what is kept |
+| received | stored |
 |---|---|
 | NUL in a string | U+FFFD |
 | half of a surrogate pair | ? |
-| NaN, Infinity, a number too large for any | null |
+| NaN, Infinity, a number beyond a double | null |
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ import json
 import math
 from typing import Any
 
-LONGEST_INTEGER = 400  # digits; a double ends at 309
+MAX_DIGITS = 400  # of an integer; a double has at most 309
 
 
 def decode(text: str) -> Any:
-    """Any JSON, as jsonb can hold it; more lenient than the standard about numbers and surrogates.
+    """The value of a JSON text, as jsonb can store it; more lenient than the standard about numbers and surrogates.
 
-    :raises ValueError: it is no JSON.
-    :raises RecursionError: it is nested too deep.
+    :raises ValueError: it is not JSON.
+    :raises RecursionError: it is nested too deeply.
     """
     return storable(json.loads(text, parse_int=_integer))
 
 
 def decode_answer(content: bytes) -> Any:
-    """What a server answered; None if it is no JSON. A byte that is not UTF-8 costs only itself."""
+    """The value of a server's JSON answer; None if it is not JSON. Bytes that are not UTF-8 are replaced."""
     try:
         return decode(content.decode("utf-8-sig", "replace"))
     except (ValueError, RecursionError):
@@ -34,7 +34,7 @@ def decode_answer(content: bytes) -> Any:
 
 
 def storable(value: Any) -> Any:
-    """The same value with everything replaced that jsonb cannot hold."""
+    """The same value with everything replaced that jsonb cannot store."""
     if isinstance(value, str):
         return storable_text(value)
     if isinstance(value, float):
@@ -47,9 +47,9 @@ def storable(value: Any) -> Any:
 
 
 def storable_text(text: str) -> str:
-    """The same text with everything replaced that Postgres cannot hold."""
+    """The same text with everything replaced that Postgres cannot store."""
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode()
 
 
 def _integer(digits: str) -> int | float:
-    return int(digits) if len(digits) <= LONGEST_INTEGER else math.inf
+    return int(digits) if len(digits) <= MAX_DIGITS else math.inf

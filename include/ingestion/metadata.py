@@ -1,4 +1,4 @@
-"""What is known of tracks and artists: kept for good from what payloads carry, the rest read one by one on a budget."""
+"""Metadata of tracks and artists: stored from the plays that carry it; the rest is read one by one, within a budget."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from include.sql.queries import query
 if TYPE_CHECKING:
     from include.ingestion.spotify_client import SpotifyClient
 
-CALLS_PER_DAY = 30  # reads of metadata an account spends a day, of a quota of some 800 that all accounts share
+CALLS_PER_DAY = 30  # metadata reads per account and day; all accounts share a quota of about 800 calls
 UNKNOWN_FOR = timedelta(days=30)
 
 log = logging.getLogger(__name__)
 
 
 def store_tracks(connection: psycopg.Connection, tracks: Iterable[dict[str, Any]]) -> int:
-    """Keep Spotify's track objects that are not known yet; return how many. Commits nothing."""
+    """Store Spotify's track objects that are not stored yet, without committing; return how many."""
     rows = {row["track_id"]: row for row in map(_track_row, tracks) if row is not None}
     if not rows:
         return 0
@@ -49,9 +49,12 @@ def store_tracks(connection: psycopg.Connection, tracks: Iterable[dict[str, Any]
 def fetch_metadata(
     connection: psycopg.Connection, client: SpotifyClient, user_id: str, *, now: datetime
 ) -> Counter[str]:
-    """Read what is missing, the most played first, within the account's daily budget; return counts by kind.
+    """Read and store missing metadata, the most played first, within the account's daily budget.
 
-    A refusal (404) is remembered for a month; a rate limit or an outage ends the turn and is remembered as nothing.
+    An id that Spotify does not know (404) is not asked for again for a month. A rate limit or an outage ends the turn
+    and says nothing about the id.
+
+    :return: the number of tracks, artists, and ids that are unknown or have an unusable answer.
     """
     [(calls,)] = connection.execute(
         query("ingestion", "count_metadata_calls"), {"user_id": user_id, "day": now.date()}
@@ -69,7 +72,7 @@ def fetch_metadata(
             if stored:
                 done[f"{kind}s"] += stored
             else:
-                # An answer that says nothing of what was asked would be asked for again in every run.
+                # Without this, an unusable answer would be asked for again in every run.
                 connection.execute(
                     query("ingestion", "insert_unknown_id"), {"id": spotify_id, "expires_at": now + UNKNOWN_FOR}
                 )
@@ -90,7 +93,7 @@ def fetch_metadata(
 
 
 def _track_row(track: Any) -> dict[str, Any] | None:
-    """The columns of table tracks; None if it is no usable track object."""
+    """The columns of table tracks; None if it is not a usable track object."""
     if not isinstance(track, dict) or track.get("is_local"):
         return None
     album, isrcs = _object(track.get("album")), _object(track.get("external_ids"))

@@ -1,4 +1,4 @@
-"""The account's newest plays: reading Spotify's window, and storing it with its state, gaps and marks at once."""
+"""An account's newest plays: reading Spotify's window of 50, and storing it with state, gaps and marks."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from include.ingestion.metadata import store_tracks
 from include.ingestion.spotify_client import WINDOW
 from include.ingestion.spotify_ids import TRACK_URI, is_spotify_id
 from include.ingestion.state import newest_known, quota_returns_at, store_state
-from include.ingestion.streaming_history import CLOCKS_DIFFER, EARLIEST
+from include.ingestion.streaming_history import CLOCK_TOLERANCE, EARLIEST
 from include.sql.queries import query
 
 if TYPE_CHECKING:
     from include.ingestion.spotify_client import SpotifyClient
 
 SOURCE = "api"
-MOST_PAGES = 5
-SETTLED_PLAYS = 12
+MAX_PAGES = 5
+SETTLED_PLAYS = 12  # plays that Spotify lists late are expected at most so many places behind the newest
 SCOPE = "user-read-recently-played"
 
 
 @dataclass(frozen=True)
 class Play:
-    """One item of the window, ready to be stored."""
+    """One item of the window, ready to be stored; `played_at` has a time zone."""
 
     played_at: datetime
     event_key: bytes
@@ -43,11 +43,11 @@ class Play:
 
 @dataclass
 class Window:
-    """What one look at Spotify showed.
+    """What Spotify listed.
 
     :ivar plays: newest first.
-    :ivar is_full: Spotify showed as much as it ever does, so older plays may have fallen out.
-    :ivar unreadable: reason -> items that are no play.
+    :ivar is_full: Spotify listed as many as it ever does, so older plays may be missing.
+    :ivar unreadable: reason -> number of items that are not plays.
     """
 
     plays: list[Play] = field(default_factory=list)
@@ -56,17 +56,19 @@ class Window:
 
 
 def read_window(client: SpotifyClient, known_until: datetime | None, *, now: datetime) -> Window:
-    """All plays that Spotify still shows, in 50s, until they reach back to the newest known one.
+    """All plays that Spotify still lists, in pages of 50, back to the newest known one.
 
-    The first page carries no cursor and is the whole window: an overlap as wide as there can be, so that plays Spotify
-    fills in late are met however late they come. What is wrong with one item, or with a later page, costs only that.
+    The first page has no cursor and is the whole window, so it overlaps with the last call as far as possible and finds
+    plays that Spotify adds late. A bad item, or a later page that fails, costs only itself.
 
-    :param now: a play that claims to be more than a day later is not believed.
+    :param known_until: time of the newest stored play, UTC; None without any.
+    :param now: a play that claims to be more than a day later is left out.
+    :raises SpotifyError: the first page could not be read.
     """
     window = Window()
     before_ms: int | None = None
     shown = 0
-    for _ in range(MOST_PAGES):
+    for _ in range(MAX_PAGES):
         try:
             page = client.recently_played(before_ms)
         except SpotifyUnavailable:
@@ -75,7 +77,7 @@ def read_window(client: SpotifyClient, known_until: datetime | None, *, now: dat
             break
         shown += len(page["items"])
         for item in page["items"]:
-            play = read_item(item, latest=now + CLOCKS_DIFFER)
+            play = read_item(item, latest=now + CLOCK_TOLERANCE)
             if isinstance(play, str):
                 window.unreadable[play] += 1
             else:
@@ -91,7 +93,7 @@ def read_window(client: SpotifyClient, known_until: datetime | None, *, now: dat
 
 
 def read_item(item: Any, *, latest: datetime) -> Play | str:
-    """A play, or the reason why the item is none.
+    """The play, or the reason why the item is not one.
 
     :param latest: no play can be later.
     """
@@ -111,7 +113,7 @@ def read_item(item: Any, *, latest: datetime) -> Play | str:
         return "no_uri"
     item_type, track_id = "local" if track.get("is_local") is True else track.get("type", "track"), None
     if uri.startswith(TRACK_URI) and item_type != "local":
-        # The address says the same as type and id, which may be missing or be of another type than they should.
+        # The URI has both type and id; the fields of that name may be missing or have a wrong type.
         item_type, track_id = "track", next(filter(is_spotify_id, (track.get("id"), uri[len(TRACK_URI) :])), None)
         if track_id is None:
             return "bad_track_id"
@@ -139,12 +141,12 @@ class Stored:
 def store_window(
     connection: psycopg.Connection, user_id: str, window: Window, *, run_id: str, message: str | None = None
 ) -> Stored:
-    """Store the window's new plays, the state, the marks and a gap if there is one, and commit: all or nothing.
+    """Store the window's new plays, the state, the marks and a gap if there is one, in one transaction.
 
-    A gap: Spotify showed a full window that does not reach back to the plays stored before, so what happened in between
-    is lost here, until an export covers it. "Reach back" means by SETTLED_PLAYS: plays that Spotify shows late stand
-    behind newer ones, so with less in common some may have come and gone unseen. The gap then starts at the oldest play
-    that they may stand behind.
+    A gap means that a full window does not reach back to the plays stored before: the plays in between are missing
+    until an export covers them. The window must share SETTLED_PLAYS plays with what is stored, because Spotify lists
+    late plays behind newer ones: with fewer in common, some may have been listed and dropped between two calls. The gap
+    starts at the oldest play that such a play can be behind.
     """
     plays = window.plays
     with connection.transaction():
@@ -178,7 +180,7 @@ def store_window(
 
 
 class Account(Protocol):
-    """What gives access to an account's client; SpotifyHook is one."""
+    """Gives access to an account's client; SpotifyHook is one."""
 
     def get_conn(self) -> SpotifyClient: ...
     def require_scope(self, scope: str) -> None: ...
@@ -188,10 +190,10 @@ class Account(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one account's turn ended, when it did not end in an error.
+    """How an account's ingestion ended, unless in an error.
 
-    :ivar unreadable: reason -> items that are no play.
-    :ivar retry_at: set when the quota is used up: nothing was asked or stored, come back then.
+    :ivar unreadable: reason -> number of items that are not plays.
+    :ivar retry_at: the quota is used up until then, UTC, and nothing was stored; None otherwise.
     """
 
     message: str
@@ -200,6 +202,7 @@ class Outcome:
     retry_at: datetime | None = None
 
     def summary(self) -> dict[str, Any]:
+        """The counts and the gap, as JSON values."""
         if self.stored is None:
             return {}
         gap = self.stored.gap
@@ -219,14 +222,14 @@ def ingest_recently_played(
     run_id: str,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Outcome:
-    """One account's turn: ask, store, keep the state for people to read.
+    """Read an account's window and store it, with its state.
 
-    :raises SpotifyError: what went wrong, after it was noted in ingestion_state.
+    :raises SpotifyError: what went wrong, after it was stored in ingestion_state.
     """
     retry_at = quota_returns_at(connection, user_id)
     connection.rollback()
     if retry_at is not None and retry_at > now():
-        return Outcome(f"quota used up; not asked before {retry_at:%Y-%m-%d %H:%M} UTC", retry_at=retry_at)
+        return Outcome(f"quota used up; no call before {retry_at:%Y-%m-%d %H:%M} UTC", retry_at=retry_at)
     try:
         account.require_scope(SCOPE)
         known_until = newest_known(connection, user_id)
@@ -250,11 +253,11 @@ def ingest_recently_played(
     stored = store_window(
         connection, user_id, window, run_id=run_id, message=authorization_warning(account.authorized_at, now())
     )
-    return Outcome(_told(stored, window), stored, window.unreadable)
+    return Outcome(_describe(stored, window), stored, window.unreadable)
 
 
 def _settled_until(connection: psycopg.Connection, user_id: str) -> datetime | None:
-    """Up to when nothing can be missing any more: an export's end, or SETTLED_PLAYS before the newest stored play."""
+    """Until when nothing can be missing: the end of an export, or SETTLED_PLAYS before the newest stored play."""
     [(settled_until,)] = connection.execute(
         query("ingestion", "read_settled_until"),
         {"user_id": user_id, "source": SOURCE, "settled_plays": SETTLED_PLAYS},
@@ -263,7 +266,7 @@ def _settled_until(connection: psycopg.Connection, user_id: str) -> datetime | N
 
 
 def authorization_warning(authorized_at: datetime | None, now: datetime) -> str | None:
-    """A message from the fifth month of an authorization on: Spotify ends it after six."""
+    """A message when the authorization ends soon (WARN_AFTER), else None."""
     if authorized_at is None or now - authorized_at < WARN_AFTER:
         return None
     return (
@@ -272,13 +275,13 @@ def authorization_warning(authorized_at: datetime | None, now: datetime) -> str 
     )
 
 
-def _told(stored: Stored, window: Window) -> str:
-    message = f"{stored.plays_shown} plays shown, {stored.plays_new} new"
+def _describe(stored: Stored, window: Window) -> str:
+    message = f"{stored.plays_shown} plays listed, {stored.plays_new} new"
     if window.unreadable:
         message += ", not readable: " + ", ".join(f"{n} {reason}" for reason, n in sorted(window.unreadable.items()))
     if stored.gap:
         message += (
-            f"; plays between {stored.gap[0]:%Y-%m-%d %H:%M} and {stored.gap[1]:%Y-%m-%d %H:%M} UTC have fallen out of "
-            f"Spotify's window: the next export fills this gap"
+            f"; plays between {stored.gap[0]:%Y-%m-%d %H:%M} and {stored.gap[1]:%Y-%m-%d %H:%M} UTC are missing: "
+            f"Spotify no longer lists them, the next export fills this gap"
         )
     return message

@@ -1,7 +1,7 @@
-"""Calls to Spotify's Web API for one account, through spotipy, with every failure as one of `errors`.
+"""Calls to Spotify's Web API for one account, through spotipy; every failure is raised as one of `errors`.
 
-spotipy's own retrying is off (its session sleeps through any Retry-After, repeats writes, and reports 5xx as 429).
-Reads are repeated here a few times within seconds, writes never, and longer waits are left to the caller.
+spotipy's own retries are off: it sleeps for any Retry-After, repeats writes, and reports 5xx as 429. Here reads are
+retried a few times within seconds, writes never, and longer waits are left to the caller.
 """
 
 from __future__ import annotations
@@ -31,27 +31,27 @@ if TYPE_CHECKING:
     import spotipy
 
 API_URL = "https://api.spotify.com/v1/"
-WINDOW = 50  # plays: all that Spotify ever shows
+WINDOW = 50  # plays: all that Spotify lists
 TIMEOUT = (5.0, 20.0)  # seconds to connect, and between two bytes of an answer
 READ_TRIES = 3
 READ_PAUSE_SECONDS = 1.0
-RATE_WINDOW_SECONDS = 30.0  # Spotify's rolling window: what to wait when a 429 does not say
-LONGEST_WAIT_SECONDS = 600.0  # a longer Retry-After is the quota, whatever the body says
-QUOTA_SECONDS = 24 * 3600.0  # the quota's rolling window: no Retry-After is believed beyond it
-MOST_PLAYLIST_PAGES = 200
+RATE_WINDOW_SECONDS = 30.0  # Spotify's rolling window: the wait if a 429 does not name one
+MAX_WAIT_SECONDS = 600.0  # a longer Retry-After means the quota, whatever the body says
+QUOTA_SECONDS = 24 * 3600.0  # the quota's rolling window: a longer Retry-After is not believed
+MAX_PLAYLIST_PAGES = 200
 
-# spotipy logs request headers, and with them the token, at DEBUG.
+# At DEBUG spotipy logs request headers, with the token.
 logging.getLogger("spotipy.client").setLevel(logging.INFO)
 
 
 class SpotifyClient:
-    """One account's view of the Web API.
+    """The Web API for one account. Its methods return Spotify's JSON objects.
 
-    :param access_token: returns a valid access token; called with a token that Spotify has just refused (or None), it
-        must return another one.
-    :param count_call: told the endpoint's name before each request is sent.
-    :param api_url: where the API is, with or without its /v1/.
-    :param now: the clock that a quota's return is reckoned by.
+    :param access_token: returns a valid access token, other than the one it is called with (one that Spotify has just
+        refused, or None).
+    :param count_call: called with the endpoint's name before each request.
+    :param api_url: the API's address, with or without /v1/.
+    :param now: the clock for the end of a used-up quota, UTC.
     :param sleep: waits between two tries of a read.
     """
 
@@ -87,20 +87,22 @@ class SpotifyClient:
         return self._read("me", lambda api: api.me())
 
     def track(self, track_id: str) -> dict[str, Any]:
+        """A track's metadata."""
         return self._read("track", lambda api: api.track(track_id))
 
     def artist(self, artist_id: str) -> dict[str, Any]:
+        """An artist's metadata."""
         return self._read("artist", lambda api: api.artist(artist_id))
 
     def audio_features(self, track_ids: list[str]) -> dict[str, Any]:
-        """Audio features of at most 100 tracks; new apps are refused (403)."""
+        """Audio features of at most 100 tracks; Spotify refuses new apps (403)."""
         return self._read("audio_features", lambda api: api._get("audio-features", ids=",".join(track_ids)))
 
     def my_playlists(self) -> list[dict[str, Any]]:
         """All playlists the account owns or follows."""
         playlists: list[dict[str, Any]] = []
         shown = 0
-        for _ in range(MOST_PLAYLIST_PAGES):
+        for _ in range(MAX_PLAYLIST_PAGES):
             page = self._read("playlists", partial(_playlists_page, offset=shown))
             items = page.get("items")
             if not isinstance(items, list):
@@ -114,7 +116,7 @@ class SpotifyClient:
     # writes ----------------------------------------------------------------------------------------------------------
 
     def create_playlist(self, name: str, description: str) -> dict[str, Any]:
-        """Create a private playlist; the answer's `id` is a text."""
+        """Create a private playlist; the answer has an `id`."""
         created = self._call(
             "create_playlist",
             lambda api: api.current_user_playlist_create(name, public=False, description=description),
@@ -124,13 +126,14 @@ class SpotifyClient:
         return created
 
     def describe_playlist(self, playlist_id: str, name: str, description: str) -> None:
+        """Set name and description, and make the playlist private."""
         self._call(
             "change_playlist",
             lambda api: api.playlist_change_details(playlist_id, name=name, public=False, description=description),
         )
 
     def replace_playlist_items(self, playlist_id: str, track_ids: list[str]) -> None:
-        """Make these tracks the whole content, in order; at most 100."""
+        """Replace the content by these tracks, in order; at most 100."""
         self._call("replace_playlist_items", lambda api: api.playlist_replace_items(playlist_id, track_ids))
 
     # one call --------------------------------------------------------------------------------------------------------
@@ -146,7 +149,7 @@ class SpotifyClient:
                 if not tries_left:
                     raise
                 self._sleep(READ_PAUSE_SECONDS * (READ_TRIES - tries_left) * random.uniform(0.5, 1.0))
-        raise AssertionError("unreachable")
+        raise AssertionError("the loop returns or raises")
 
     def _call(self, endpoint: str, send: Callable[[spotipy.Spotify], Any]) -> Any:
         token = self._access_token(None)
@@ -157,7 +160,7 @@ class SpotifyClient:
                 return self._send(endpoint, send, self._access_token(token))
             except _TokenExpired:
                 raise TokenDead(
-                    "Spotify refuses a token that it has just given out (401): authorize the account again."
+                    "Spotify refuses a token that it has just issued (401): authorize the account again."
                 ) from None
 
     def _send(self, endpoint: str, send: Callable[[spotipy.Spotify], Any], token: str) -> Any:
@@ -177,12 +180,12 @@ class SpotifyClient:
                     f"Spotify did not answer {endpoint}: {type(error).__name__}: {error}"
                 ) from None
             except (spotipy.SpotifyException, AttributeError, TypeError, RecursionError) as error:
-                # spotipy trips over an error body that is not {"error": {…}}; the response itself tells all.
+                # spotipy fails on an error body that is not {"error": {…}}; the response has all that is needed.
                 if self._last_response is None:
                     raise
                 if not self._last_response.ok:
                     raise self._error_of(endpoint, self._last_response) from error
-            # spotipy's own reading gives up on numbers that we can do without.
+            # Not spotipy's own result: it fails on numbers that do not matter here.
             return None if self._last_response is None else decode_answer(self._last_response.content)
 
     def _remember(self, response: requests.Response, **_: Any) -> None:
@@ -196,13 +199,13 @@ class SpotifyClient:
             return _TokenExpired()
         if status == 429:
             seconds = retry_after(response.headers.get("Retry-After"), self._now())
-            if reason == "QUOTA_EXCEEDED" or seconds > LONGEST_WAIT_SECONDS:
+            if reason == "QUOTA_EXCEEDED" or seconds > MAX_WAIT_SECONDS:
                 retry_at = self._now() + timedelta(seconds=seconds)
                 return QuotaExceeded(
                     f"Spotify's quota for this app is used up; it answers again at {retry_at:%Y-%m-%d %H:%M} UTC.",
                     retry_at,
                 )
-            return RateLimited(f"Spotify asks for {seconds:.0f} s of patience before another {endpoint}.", seconds)
+            return RateLimited(f"Spotify asks to wait {seconds:.0f} s before calling {endpoint} again.", seconds)
         if status == 403 and "scope" in (message or "").lower():
             return ScopeMissing(
                 f"The authorization lacks the scope that {endpoint} needs ({said}): run `make authorize` again for "
@@ -222,7 +225,7 @@ def _playlists_page(api: spotipy.Spotify, offset: int) -> Any:
 
 
 def _error_body(response: requests.Response) -> tuple[str | None, str | None]:
-    """Reason and message of Spotify's error body, whichever of its forms it has."""
+    """Reason and message in Spotify's error body, in either of its forms."""
     body = decode_answer(response.content)
     if body is None:
         return None, response.text[:200] or None
@@ -234,9 +237,9 @@ def _error_body(response: requests.Response) -> tuple[str | None, str | None]:
 
 
 def retry_after(header: str | None, now: datetime) -> float:
-    """Seconds to wait, from either form of the header (RFC 9110, 10.2.3), never more than the quota's window.
+    """Seconds to wait, from either form of the Retry-After header (RFC 9110, 10.2.3), at most the quota's window.
 
-    The rolling window when the header says nothing that could be meant.
+    Without a usable header it is the rolling window of Spotify's rate limit.
     """
     if header:
         try:

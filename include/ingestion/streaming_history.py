@@ -1,8 +1,8 @@
 """Rows of Spotify's two exports as raw events.
 
-Extended streaming history knows a stream's end to the second (`ts`, UTC) and its URI; account data knows the minute and
-the names only. Both are kept as received, but for what is personal and of no use (IP addresses, places) and what jsonb
-cannot hold (NUL).
+The extended streaming history has the second a play ended (`ts`, UTC) and its URI; the account data has only the minute
+and the names. Both are stored as received, without what is personal and of no use (IP addresses, places) and without
+what jsonb cannot store (NUL).
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from include.ingestion.json_values import storable
 from include.ingestion.spotify_ids import TRACK_URI, is_spotify_id
 
 EXTENDED, ACCOUNT = "extended_history", "account_history"
-# Exports of 2020 also say where somebody was.
+# Exports of 2020 also have the place.
 PERSONAL_FIELDS = ("ip_addr", "ip_addr_decrypted", "city", "region", "metro_code", "longitude", "latitude")
 EARLIEST = datetime(2006, 1, 1, tzinfo=UTC)  # no play is older than Spotify
-CLOCKS_DIFFER = timedelta(days=1)  # no play is later than now and this
-LONGEST_PAYLOAD_BYTES = 64 * 1024
-MOST_MS_PLAYED = 2**31 - 1
-MOST_SHAPES = 1_000
-CLOSELY = 2_000  # rows
-# A clock's start that is believed, in seconds; what is larger is in milliseconds. As in SQL's clock_seconds().
+CLOCK_TOLERANCE = timedelta(days=1)  # a play may be this much later than now
+MAX_PAYLOAD_BYTES = 64 * 1024
+MAX_MS_PLAYED = 2**31 - 1
+MAX_SHAPES = 1_000
+REPEATED_WITHIN = 2_000  # rows
+# The times of a device that are believed, in seconds; larger values are milliseconds. As in SQL's clock_seconds().
 EARLIEST_CLOCK_SECONDS, LATEST_CLOCK_SECONDS = 1_200_000_000, 99_999_999_999
 LATE_SECONDS = 60
 MICROSECOND = timedelta(microseconds=1)
@@ -88,7 +88,7 @@ _MICROSECONDS_A_DAY = 86_400_000_000
 
 
 def _microseconds(moment: datetime) -> int:
-    """As Postgres counts them, since 2000."""
+    """Microseconds since 2000-01-01, as Postgres counts them."""
     since = moment - POSTGRES_EPOCH
     return since.days * _MICROSECONDS_A_DAY + since.seconds * 1_000_000 + since.microseconds
 
@@ -109,9 +109,9 @@ class Block(NamedTuple):
     """Rows ready to be stored.
 
     :ivar packed: rows of raw_listening_events in Postgres' binary COPY format, without its header.
-    :ivar rows: how many.
+    :ivar rows: their number.
     :ivar days: their UTC days, counted from 2000-01-01.
-    :ivar tracks: track id -> its rows.
+    :ivar tracks: track id -> number of rows.
     """
 
     packed: bytes
@@ -121,7 +121,7 @@ class Block(NamedTuple):
 
 
 def source_of(row: Any) -> str | None:
-    """Which export the row is of; None: neither."""
+    """Which export the row belongs to; None: neither."""
     if not isinstance(row, dict):
         return None
     if "ts" in row:
@@ -131,15 +131,15 @@ def source_of(row: Any) -> str | None:
 
 @dataclass
 class RowReader:
-    """Turns the rows of one file into rows of Postgres' binary COPY format (documented under COPY, "Binary Format").
+    """Packs the rows of one file in Postgres' binary COPY format (PostgreSQL's documentation of COPY, "Binary Format").
 
     Fields of a packed row: user_id, source, event_key, played_at, item_type, track_id, payload, run_id.
 
     :param latest: no play can be later, UTC.
-    :param is_video: the rows are of a Video file.
-    :param keep_ip_addresses: whether they, and the places of exports of 2020, stay in the payload.
-    :ivar skipped: reason -> rows that are no play, cannot be trusted.
-    :ivar bytes_packed: of payload, not taken yet.
+    :param is_video: the rows come from a Video file.
+    :param keep_ip_addresses: whether they, and the places in exports of 2020, stay in the payload.
+    :ivar skipped: reason -> number of rows that are not plays or have impossible values.
+    :ivar bytes_packed: of the payloads not taken yet.
     """
 
     user_id: str
@@ -155,7 +155,7 @@ class RowReader:
     _rows: int = 0
     _days: set[int] = field(default_factory=set)
     _tracks: list[str] = field(default_factory=list)
-    _verdicts: dict[Any, str | None] = field(default_factory=dict)
+    _reasons: dict[Any, str | None] = field(default_factory=dict)
     _keys: set[bytes] = field(default_factory=set)
     _keys_before: set[bytes] = field(default_factory=set)
 
@@ -164,34 +164,34 @@ class RowReader:
         self._end = _text(self.run_id)
         self._timestamp, self._ms_played = ("ts", "ms_played") if self.source == EXTENDED else ("endTime", "msPlayed")
         self._latest = _microseconds(self.latest)
-        # Of the good music rows. Turned round while there are none.
+        # Of the good music rows; the first is after the last while there are none.
         self._first, self._last = self._latest, _EARLIEST
 
     @property
     def played_at(self) -> tuple[datetime, datetime] | None:
-        """First and last of the good music rows, UTC."""
+        """Times of the first and last good music row, UTC; None without any."""
         if self._first > self._last:
             return None
         return POSTGRES_EPOCH + self._first * MICROSECOND, POSTGRES_EPOCH + self._last * MICROSECOND
 
     @property
     def rows_good(self) -> int:
-        """Rows that are plays, also those that were met before."""
+        """Rows that are plays, including repeated ones."""
         return self.rows_read - self.skipped.total()
 
     def read(self, rows: Iterable[Any]) -> None:
-        """Pack the good rows, but for exact repetitions; count the others by reason."""
+        """Pack the good rows, except repeated ones; count the others by reason."""
         for row in rows:
             self.rows_read += 1
             reason = self._pack(row) if type(row) is dict else _why_no_row(row)
             if reason is not None:
                 self.skipped[reason] += 1
-        # Repetitions follow closely. One further behind is left to the database.
-        if len(self._keys) >= CLOSELY:
+        # A repetition usually follows soon; a later one is left to the database.
+        if len(self._keys) >= REPEATED_WITHIN:
             self._keys, self._keys_before = set(), self._keys
 
     def take(self) -> Block:
-        """What was packed since the last time."""
+        """The rows packed since the last call."""
         block = Block(b"".join(self._packed), self._rows, self._days, Counter(self._tracks))
         self._packed, self._rows, self._days, self._tracks, self.bytes_packed = [], 0, set(), [], 0
         return block
@@ -221,14 +221,14 @@ class RowReader:
         if not _EARLIEST <= microseconds <= self._latest:
             return "timestamp_out_of_range"
         ms_played = row.get(self._ms_played)
-        if ms_played is not None and not 0 <= ms_played <= MOST_MS_PLAYED:
+        if ms_played is not None and not 0 <= ms_played <= MAX_MS_PLAYED:
             return "ms_played_out_of_range"
 
         payload = _encode(row)
-        # jsonb has no place for NUL. A backslash is found in no time.
+        # jsonb cannot store NUL. Looking for a backslash first is fast.
         if b"\\" in payload and b"\\u0000" in payload:
             payload = _encode(storable(row))
-        if len(payload) > LONGEST_PAYLOAD_BYTES:
+        if len(payload) > MAX_PAYLOAD_BYTES:
             return "too_large"
         if self.source == EXTENDED:
             natural_key = (*natural_key, str(ms_played), *_late_start(row, microseconds, ms_played))
@@ -261,10 +261,10 @@ class RowReader:
         return None
 
     def _wrong_type(self, row: dict[str, Any]) -> str | None:
-        """The first field whose value has a type it must not have; rows of one shape are judged once."""
+        """A reason if a field has a wrong type, else None; found once for all rows with the same fields and types."""
         shape = (*row, *map(type, row.values()))
         try:
-            return self._verdicts[shape]
+            return self._reasons[shape]
         except KeyError:
             pass
         verdict = next(
@@ -275,13 +275,13 @@ class RowReader:
             ),
             None,
         )
-        if len(self._verdicts) < MOST_SHAPES:
-            self._verdicts[shape] = verdict
+        if len(self._reasons) < MAX_SHAPES:
+            self._reasons[shape] = verdict
         return verdict
 
 
 def _extended_item(row: dict[str, Any], is_video: bool) -> tuple[str, str | None, tuple[str, ...]] | str:
-    """Type, track id, and the part of the key that says what was played; or the reason why nothing was."""
+    """Item type, track id, and the part of the key that says what was played; or the reason why it is not a play."""
     get = row.get
     uri = get("spotify_track_uri")
     if uri and uri.startswith(TRACK_URI):
@@ -301,15 +301,15 @@ def _extended_item(row: dict[str, Any], is_video: bool) -> tuple[str, str | None
     names = (name, get("master_metadata_album_artist_name") or "")
     if is_video:
         return "video", None, names
-    # Exports of 2020 have no column of URIs: their names mean tracks, as those of account data do.
+    # Exports of 2020 have no URIs: a name there means a track, as in the account data.
     return "local" if "spotify_track_uri" in row else "track", None, names
 
 
 def _late_start(row: dict[str, Any], microseconds: int, ms_played: int | None) -> tuple[str, ...]:
-    """When a stream that was reported late began, in whole seconds: two of them may share everything else.
+    """For a play that was reported late, the second it began; it tells apart plays that are equal otherwise.
 
-    Newer exports write seconds where older ones write milliseconds; both give the same. Other streams began where their
-    end and length say: nothing to tell apart.
+    Newer exports have seconds where older ones have milliseconds; both give the same. Empty for other plays: they began
+    as their end and length say.
     """
     start = row.get("offline_timestamp")
     if ms_played is None or not start:

@@ -1,12 +1,12 @@
-"""An account's tokens in table spotify_tokens: encrypted at rest, refreshed by one process at a time, safe before used.
+"""An account's tokens in table spotify_tokens: encrypted, refreshed by one process at a time, stored before use.
 
-The row is locked from before a refresh request is sent until what came back is committed. So two tasks never both spend
-a refresh token that Spotify replaces on use, and no access token is used whose refresh token is not yet safe.
+The row is locked before a refresh request is sent, until the answer is committed. So two tasks never both use a refresh
+token that Spotify replaces on use, and an access token is used only after its refresh token is stored.
 
-What comes back is committed before anything else happens. A process killed in the moment between, some milliseconds of
-an hour and only when Spotify replaces the token at all, leaves the former token stored: no harm while Spotify accepts
-that one too, and the end of the authorization if it does not. No client of OAuth can close that moment, since nothing
-commits at Spotify and here at once. The token before the stored one is kept too, and tried when Spotify refuses that.
+The answer is committed before anything else happens. A process killed between answer and commit (milliseconds per hour,
+and only if Spotify replaces the token) leaves the former token stored. That does no harm if Spotify still accepts it,
+and ends the authorization if not. No OAuth client can avoid this, because Spotify's commit and ours cannot be one. The
+token before the stored one is kept too, and tried if Spotify refuses the stored one.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ log = logging.getLogger(__name__)
 
 ACCOUNTS_URL = "https://accounts.spotify.com"
 TIMEOUT = (5.0, 20.0)  # seconds to connect, and between two bytes of an answer
-SAFETY_SECONDS = 60  # a token this near to its end is refreshed at once
-LIFE_SECONDS = 3600.0  # of an access token, when the answer does not say, or not so that it could be meant
+REFRESH_BEFORE_SECONDS = 60  # a token this close to its expiry is refreshed
+EXPIRES_IN_SECONDS = 3600.0  # of an access token, if the answer does not say or has no possible value
 STORE_TRIES = 60  # a second apart
 
 
@@ -46,7 +46,7 @@ class Cipher(Protocol):
 
 @dataclass(frozen=True)
 class Authorization:
-    """What `make authorize` left in the account's Airflow connection."""
+    """What `make authorize` wrote into the account's Airflow connection."""
 
     connection_id: str
     client_id: str
@@ -54,20 +54,21 @@ class Authorization:
     refresh_token: str
 
     def fingerprint(self) -> str:
-        """Tells one authorization from the next, so that a new one replaces what is stored for the old."""
+        """A hash that differs between authorizations, so that a new one replaces the tokens stored for the old."""
         return sha256(self.refresh_token.encode()).hexdigest()
 
 
 class _InvalidGrant(TokenDead):
-    """Spotify does not accept this refresh token; it may accept another."""
+    """Spotify does not accept this refresh token, but may accept another."""
 
 
 class TokenStore:
-    """Gives out access tokens of one account.
+    """Provides an account's access tokens.
 
     :param connect: opens a connection to the listening database.
-    :param mask: told every secret before it is used, to keep it out of logs.
-    :param count_call: told the endpoint's name after each refresh request.
+    :param mask: called with every secret before its use, to keep it out of logs.
+    :param count_call: called with the endpoint's name after each refresh request.
+    :param now: the clock for the tokens' expiry, UTC.
     :param sleep: waits between two tries to store a token.
     """
 
@@ -113,11 +114,11 @@ class TokenStore:
         return (
             expires_at is not None
             and tokens.get("access_token") != refused
-            and datetime.fromisoformat(expires_at) - self._now() > timedelta(seconds=SAFETY_SECONDS)
+            and datetime.fromisoformat(expires_at) - self._now() > timedelta(seconds=REFRESH_BEFORE_SECONDS)
         )
 
     def _lock_tokens(self, connection: psycopg.Connection) -> dict[str, Any]:
-        """What is stored for the current authorization, its row locked; tokens of an earlier one do not count."""
+        """The tokens stored for this authorization, with their row locked; those of an earlier one are ignored."""
         first = self._encrypt({"refresh_token": self._authorization.refresh_token})
         [(encrypted,)] = connection.execute(
             query("ingestion", "lock_token"),
@@ -130,7 +131,7 @@ class TokenStore:
         return tokens
 
     def _refresh_and_store(self, connection: psycopg.Connection, tokens: dict[str, Any]) -> dict[str, Any]:
-        """Refresh with the newest token that Spotify still accepts, and commit what came back."""
+        """Refresh with the newest token that Spotify still accepts; commit and return what came back."""
         known = (tokens["refresh_token"], tokens.get("former_refresh_token"), self._authorization.refresh_token)
         refusals = []
         for refresh_token in filter(None, dict.fromkeys(known)):
@@ -148,7 +149,7 @@ class TokenStore:
         raise refusals[0]
 
     def _store(self, connection: psycopg.Connection, tokens: dict[str, Any]) -> None:
-        """Commit the tokens; when the database goes away just now, wait for it: Spotify may have spent the old one."""
+        """Commit the tokens. If the database goes away, wait for it: Spotify may have invalidated the old token."""
         parameters = {
             "connection_id": self._authorization.connection_id,
             "encrypted_token": self._encrypt(tokens),
@@ -158,7 +159,7 @@ class TokenStore:
             connection.commit()
             return
         except psycopg.OperationalError:
-            log.warning("The database went away while a token was being stored; trying again")
+            log.warning("The database went away while a token was stored; trying again")
         for tries_left in reversed(range(STORE_TRIES)):
             try:
                 with self._connect() as again:
@@ -170,7 +171,7 @@ class TokenStore:
                 self._sleep(1.0)
 
     def _refresh(self, refresh_token: str) -> dict[str, Any]:
-        """Spend the refresh token (RFC 6749, section 6)."""
+        """Use the refresh token (RFC 6749, section 6); return the new tokens."""
         import requests
 
         try:
@@ -187,7 +188,7 @@ class TokenStore:
         if response.status_code == 429:
             wait = retry_after(response.headers.get("Retry-After"), self._now())
             raise RateLimited("Spotify's accounts server asks to wait.", wait)
-        # Only OAuth's own words (RFC 6749, section 5.2) say that a person has to act; a proxy's page does not.
+        # Only OAuth's error codes (RFC 6749, section 5.2) mean that a person has to act; a proxy's page does not.
         refusal = body.get("error")
         if response.status_code in (400, 401) and refusal in ("invalid_grant", "invalid_client", "unauthorized_client"):
             raise (_InvalidGrant if refusal == "invalid_grant" else TokenDead)(self._how_to_authorize(refusal))
@@ -196,7 +197,7 @@ class TokenStore:
         tokens = {
             "authorization": self._authorization.fingerprint(),
             "access_token": body["access_token"],
-            "expires_at": (self._now() + timedelta(seconds=_life_seconds(body.get("expires_in")))).isoformat(),
+            "expires_at": (self._now() + timedelta(seconds=_expires_in(body.get("expires_in")))).isoformat(),
         }
         if isinstance(body.get("scope"), str):
             tokens["scope"] = body["scope"]
@@ -231,18 +232,18 @@ class TokenStore:
         try:
             return self._cipher.decrypt(bytes(encrypted))
         except InvalidToken:
-            log.warning("The stored token was encrypted with another Fernet key; using the one in the connection")
+            log.warning("The stored token was encrypted with another Fernet key; using the token in the connection")
             return b"{}"
 
 
 def is_token(value: Any) -> bool:
-    """Whether it can stand in a header and a form."""
+    """Whether it can be a token: printable ASCII, as headers and forms need it."""
     return isinstance(value, str) and bool(value) and value.isascii() and value.isprintable()
 
 
-def _life_seconds(expires_in: Any) -> float:
+def _expires_in(expires_in: Any) -> float:
     try:
         seconds = float(expires_in)
     except (TypeError, ValueError, OverflowError):
-        return LIFE_SECONDS
-    return min(seconds, LIFE_SECONDS) if math.isfinite(seconds) and seconds > 0 else LIFE_SECONDS
+        return EXPIRES_IN_SECONDS
+    return min(seconds, EXPIRES_IN_SECONDS) if math.isfinite(seconds) and seconds > 0 else EXPIRES_IN_SECONDS

@@ -1,8 +1,8 @@
-"""When Spotify's window of 50 plays is about to overflow, and when to look again.
+"""When Spotify's window of 50 plays is about to overflow, and when to poll it next.
 
-A play takes at least 30 s before Spotify lists it. So a window whose oldest unknown play stands at place p (0 = newest)
-cannot push it out before (50 - p) * 30 s have passed, and looking again a little before that is soon enough, however
-someone listens. The more unknown plays there are, the sooner the next look; at last it is cheaper to start a run.
+Spotify lists a play after at least 30 s of it. So if the oldest play that is not stored yet is at place p of the window
+(0 = newest), it cannot drop out before (50 - p) * 30 s have passed, however someone listens; the next poll is due a
+little earlier. The more plays are not stored, the sooner that is; from some number on it is cheaper to start a run.
 """
 
 from __future__ import annotations
@@ -24,40 +24,43 @@ if TYPE_CHECKING:
     from include.ingestion.spotify_client import SpotifyClient
 
 SHORTEST_PLAY = timedelta(seconds=30)
-REACTION = timedelta(minutes=1)  # from the decision to the run's own look at Spotify
-ENOUGH = 16  # unknown plays deep: start a run
-AFTER_A_START = timedelta(minutes=10)  # by then the run has asked Spotify, or another start is wanted
+REACTION = timedelta(minutes=1)  # from the decision until the run calls Spotify
+RUN_DEPTH = 16  # start a run when a play at this place of the window, or a later one, is not stored
+AFTER_A_START = timedelta(minutes=10)  # by then the run has called Spotify, or another one is needed
 AFTER_AN_OUTAGE = timedelta(minutes=3)
 AFTER_A_REFUSAL = timedelta(hours=1)  # a person has to authorize the account again
 
 
 @dataclass(frozen=True)
-class Look:
-    """What a look at the window showed.
+class Assessment:
+    """What follows from a poll.
 
-    :ivar depth: how far down the window the oldest unknown play stands: 0 none, 50 at its very end.
-    :ivar overflows: a run is to be started now.
-    :ivar next_look: how long nothing can be lost without another look.
+    :ivar depth: place in the window of the oldest play that is not stored: 1 to 50, 0 if there is none.
+    :ivar overflows: a run should start now.
+    :ivar next_poll: how long nothing can be lost without another poll.
     """
 
     depth: int
     overflows: bool
-    next_look: timedelta
+    next_poll: timedelta
 
 
-def judge(unknown: Sequence[bool]) -> Look:
-    """Decide by which plays of the window, newest first, are unknown to us."""
+def assess(unknown: Sequence[bool]) -> Assessment:
+    """Decide from which plays of the window, newest first, are not stored."""
     depth = max((place + 1 for place, is_unknown in enumerate(unknown) if is_unknown), default=0)
-    overflows = depth >= ENOUGH
-    return Look(
+    overflows = depth >= RUN_DEPTH
+    return Assessment(
         depth=depth,
         overflows=overflows,
-        next_look=max((WINDOW - depth) * SHORTEST_PLAY - REACTION, AFTER_A_START if overflows else SHORTEST_PLAY),
+        next_poll=max((WINDOW - depth) * SHORTEST_PLAY - REACTION, AFTER_A_START if overflows else SHORTEST_PLAY),
     )
 
 
-def look(connection: psycopg.Connection, client: SpotifyClient, user_id: str, *, now: datetime) -> Look:
-    """One call to Spotify, and what follows from it."""
+def poll(connection: psycopg.Connection, client: SpotifyClient, user_id: str, *, now: datetime) -> Assessment:
+    """Read the account's window, in one call to Spotify, and assess it.
+
+    :raises SpotifyError: the call failed.
+    """
     plays = read_window(client, None, now=now).plays
     known = {
         bytes(row[0].bytes)
@@ -67,15 +70,15 @@ def look(connection: psycopg.Connection, client: SpotifyClient, user_id: str, *,
         )
     }
     connection.commit()
-    return judge([play.event_key not in known for play in plays])
+    return assess([play.event_key not in known for play in plays])
 
 
 def watch(
     connection: psycopg.Connection, account: Account, user_id: str, *, now: Callable[[], datetime]
 ) -> tuple[bool, datetime]:
-    """One account's turn: look if it is time, and keep when the next look is due, for whoever watches next.
+    """Poll an account if that is due, and store when the next poll is. Raises no SpotifyError.
 
-    Returns whether a run is to be started, and when to come back. Never raises for what Spotify does.
+    :return: whether a run should start, and when the next poll is due, UTC.
     """
     due = _due(connection, user_id)
     if due is not None and due > now():
@@ -83,9 +86,9 @@ def watch(
     status, message, overflows = "ok", None, False
     try:
         account.require_scope(SCOPE)
-        seen = look(connection, account.get_conn(), user_id, now=now())
-        overflows, wait = seen.overflows, seen.next_look
-        message = f"{seen.depth} of {WINDOW} plays not stored yet"
+        assessment = poll(connection, account.get_conn(), user_id, now=now())
+        overflows, wait = assessment.overflows, assessment.next_poll
+        message = f"{assessment.depth} of {WINDOW} plays not stored yet"
     except QuotaExceeded as error:
         with connection.transaction():
             store_state(
@@ -103,7 +106,7 @@ def watch(
         status, message, wait = error.status_name, str(error), AFTER_AN_OUTAGE
     except SpotifyError as error:
         status, message, wait = error.status_name, str(error), AFTER_A_REFUSAL
-    next_look = now() + wait
+    next_poll = now() + wait
     with connection.transaction():
         store_state(
             connection,
@@ -112,16 +115,16 @@ def watch(
             run_id=WINDOW_WATCH,
             status=status,
             message=message,
-            retry_at=next_look,
+            retry_at=next_poll,
         )
-    return overflows, next_look
+    return overflows, next_poll
 
 
 def _due(connection: psycopg.Connection, user_id: str) -> datetime | None:
-    """When the next look is due: as planned, but not while the quota is used up, nor soon after a run stored all."""
-    [(next_look, quota_returns_at, all_stored_at)] = connection.execute(
+    """When the next poll is due: as stored, not while the quota is used up, nor soon after a run stored everything."""
+    [(next_poll, quota_returns_at, all_stored_at)] = connection.execute(
         query("ingestion", "read_watch"), {"user_id": user_id}
     ).fetchall()
     connection.commit()
-    rested = all_stored_at and all_stored_at + judge([]).next_look
-    return max(filter(None, (next_look, quota_returns_at, rested)), default=None)
+    rested = all_stored_at and all_stored_at + assess([]).next_poll
+    return max(filter(None, (next_poll, quota_returns_at, rested)), default=None)

@@ -8,7 +8,8 @@ from urllib.parse import quote
 
 import httpx
 
-DAG_ID = "spotify_listening"
+from include.pipeline import DAG_ID as DAG_ID  # tests/chaos takes it from here
+
 ADMIN = "admin"  # Airflow's first user
 FINISHED_RUNS = ("success", "failed")
 FINISHED_TASKS = ("success", "failed", "skipped", "upstream_failed", "removed")

@@ -33,6 +33,8 @@ from include.ingestion.json_values import decode_answer
 from include.ingestion.spotify_client import API_URL, SpotifyClient
 from include.ingestion.token_store import ACCOUNTS_URL, TIMEOUT, is_token
 from include.listener_ids import connection_id_of, escaped, is_listener_id
+from include.listening_db import connect, migrate_listening_db
+from include.pipeline import DAG_ID
 
 LOOPBACK = "127.0.0.1"  # Spotify refuses "localhost"
 PORT = 8888
@@ -286,7 +288,7 @@ def main() -> None:
     print(
         f"\nAirflow connection {connection_id} holds the authorization; Spotify ends it in six months.\n"
         f"Next:\n"
-        f"  1. `make up`, and trigger the DAG spotify_listening: it asks Spotify for the last 50 plays.\n"
+        f"  1. `make up`, and trigger the DAG {DAG_ID}: it asks Spotify for the last 50 plays.\n"
         f"  2. Ask Spotify for your extended streaming history (Account, Privacy), and put the zip into\n"
         f"     {exports}/{escaped(account.user_id)}/\n"
         f"  3. For playlists in your account, set listeners.publishes_playlists (`make psql`)."
@@ -294,13 +296,8 @@ def main() -> None:
 
 
 def _store(app: App, account: Account, time_zone: str) -> str:
-    import sqlalchemy as sa
-    from airflow.providers.postgres.hooks.postgres import PostgresHook
-
-    from include.sql.schema.migrate import migrate
-
-    migrate(sa.create_engine("postgresql+psycopg://", creator=PostgresHook("listening_db_owner").get_conn))
-    with PostgresHook("listening_db").get_conn() as connection:
+    migrate_listening_db()
+    with connect() as connection:
         connection_id = store_listener(connection, account, time_zone)
         store_connection(app, account, connection_id)
     return connection_id

@@ -25,7 +25,8 @@ from packaging.requirements import Requirement
 from include import PROJECT
 from include.ingestion.authorization import AUTHORIZATION_LASTS, WARN_AFTER
 from include.operations import installation
-from include.operations.airflow_client import DAG_ID, AirflowClient
+from include.operations.airflow_client import AirflowClient
+from include.pipeline import DAG_ID
 from include.sql.holding import held_listeners
 from include.sql.schema import migrate
 

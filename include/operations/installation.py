@@ -11,7 +11,8 @@ from pathlib import Path
 
 import httpx
 
-from include.operations.airflow_client import ADMIN, DAG_ID, AirflowClient
+from include.operations.airflow_client import ADMIN, AirflowClient
+from include.pipeline import DAG_ID
 
 
 def airflow() -> AirflowClient | None:

@@ -1,7 +1,7 @@
-"""Writing a listener's playlists to Spotify: created once, private, then replaced in place.
+"""Writing a listener's playlists to Spotify: created once, private, then updated.
 
-Spotify has no idempotent "create". So a playlist carries a marker in its description, and whenever we do not know our
-playlist's id (also because the answer to a creation was lost) we look for the marker before we create.
+Creating a playlist at Spotify is not idempotent. So each has a marker in its description, and if its id is not known
+(for instance because the answer to the creation was lost), the marker is searched for before one is created.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from include.ingestion.spotify_client import SpotifyClient
 
 SCOPES = ("playlist-modify-private", "playlist-read-private")
-MOST_TRACKS = 100  # Spotify replaces at most so many at once
-LONGEST_DESCRIPTION = 300
+MAX_TRACKS = 100  # of one request to replace them
+MAX_DESCRIPTION = 300  # characters
 
 log = logging.getLogger(__name__)
 
@@ -31,12 +31,12 @@ log = logging.getLogger(__name__)
 def publish_playlists(
     connection: psycopg.Connection, client: SpotifyClient, user_id: str, *, now: datetime
 ) -> Counter[str]:
-    """Bring the listener's newest playlists to Spotify; return counts by outcome.
+    """Write the listener's newest playlists to Spotify; return counts by outcome.
 
-    What Spotify already has is not written again. A write whose answer is lost is not repeated here; the next run looks
-    what became of it.
+    A playlist that Spotify already has is not written again. A write whose answer is lost is not repeated here; the
+    next run finds out what became of it.
 
-    :raises SpotifyError: the account cannot be written to at all; noted in published_playlists.
+    :raises SpotifyError: the account cannot be written to at all; stored in published_playlists.
     """
     done: Counter[str] = Counter()
     newest = connection.execute(query("publishing", "list_newest_playlists"), {"user_id": user_id}).fetchall()
@@ -53,28 +53,28 @@ def publish_playlists(
         try:
             described = f"{_shortened(description, persona_id)} {_marker(persona_id)}"
             if spotify_id is None:
-                marked = _marked_playlists(client) if marked is None else marked
+                marked = _playlists_with_marker(client) if marked is None else marked
                 spotify_id = marked.get(persona_id)
             if spotify_id is None:
                 spotify_id = client.create_playlist(name, described)["id"]
-                _note(connection, state, spotify_id, "created", None)
+                _store_status(connection, state, spotify_id, "created", None)
             else:
                 client.describe_playlist(spotify_id, name, described)
-            client.replace_playlist_items(spotify_id, track_ids[:MOST_TRACKS])
+            client.replace_playlist_items(spotify_id, track_ids[:MAX_TRACKS])
         except SpotifyUnavailable as error:
-            _note(connection, state, spotify_id, "unavailable", str(error))
+            _store_status(connection, state, spotify_id, "unavailable", str(error))
             log.warning("%s, %s: %s", user_id, name, error)
             done["unavailable"] += 1
         except SpotifyRefused as error:
-            # Gone at Spotify: forget it, so that the next run makes a new one.
-            _note(connection, state, None if error.status == 404 else spotify_id, "refused", str(error))
+            # A 404 means that it was deleted: without its id the next run creates a new one.
+            _store_status(connection, state, None if error.status == 404 else spotify_id, "refused", str(error))
             log.warning("%s, %s: %s", user_id, name, error)
             done["refused"] += 1
         except SpotifyError as error:
-            _note(connection, state, spotify_id, error.status_name, str(error))
+            _store_status(connection, state, spotify_id, error.status_name, str(error))
             raise
         else:
-            _note(connection, state, spotify_id, "published", None)
+            _store_status(connection, state, spotify_id, "published", None)
             done["published"] += 1
     return done
 
@@ -84,13 +84,13 @@ def _marker(persona_id: int) -> str:
 
 
 def _shortened(description: str, persona_id: int) -> str:
-    room = LONGEST_DESCRIPTION - len(_marker(persona_id)) - 1
+    room = MAX_DESCRIPTION - len(_marker(persona_id)) - 1
     text = " ".join(description.split())
     return text if len(text) <= room else text[: room - 1] + "…"
 
 
-def _marked_playlists(client: SpotifyClient) -> dict[int, str]:
-    """Spotify ids of the account's playlists that carry our marker, by persona."""
+def _playlists_with_marker(client: SpotifyClient) -> dict[int, str]:
+    """Spotify ids of the account's playlists that have our marker, by persona."""
     found: dict[int, str] = {}
     for playlist in client.my_playlists():
         match = re.search(r"\(spotify-listening persona ([0-9]{1,9})\)", str(playlist.get("description") or ""))
@@ -99,7 +99,7 @@ def _marked_playlists(client: SpotifyClient) -> dict[int, str]:
     return found
 
 
-def _note(
+def _store_status(
     connection: psycopg.Connection, state: dict[str, Any], spotify_id: str | None, status: str, message: str | None
 ) -> None:
     connection.execute(

@@ -1,4 +1,4 @@
-"""Soda's library as this project wants it, whoever imports it first."""
+"""Soda's library with telemetry and .env files switched off, which must happen before its first import."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
 
 
 def load_soda() -> type[Scan]:
-    """Soda's Scan, which sends no usage data, installs no tracer, and reads no stray .env over the environment."""
+    """Soda's class Scan. It sends no usage data, installs no tracer, and lets no stray .env change the environment."""
     from soda.common import env_helper
     from soda.common.config_helper import ConfigHelper
 
-    # before soda.scan, which sets up telemetry when imported
+    # Before soda.scan is imported, which sets up telemetry.
     ConfigHelper.get_instance(str(Path(__file__).with_name("usage.yml")))
     env_helper.load_dotenv = lambda *_, **__: False
 

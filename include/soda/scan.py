@@ -1,8 +1,8 @@
-"""Runs the checks of one layer with Soda Core and tells what each of them measured.
+"""Runs the checks of one layer with Soda Core and returns what each measured.
 
-The checks are YAML (SodaCL), a folder a layer and a file a table: the file's stem is the table that results are filed
-under. To add a check, write it there; its `attributes: severity:` is critical, major or minor. In queries `${as_of}` is
-the run's time (UTC, ISO 8601), `${authorization_warns_after}` and `${authorization_lasts}` are intervals.
+The checks are YAML (SodaCL), with a folder per layer and a file per table, named like the table. To add a check, write
+it there; its `attributes: severity:` is critical, major or minor. In queries `${as_of}` is the run's time (UTC, ISO
+8601), `${authorization_warns_after}` and `${authorization_lasts}` are intervals.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from include.soda.library import load_soda
 
 HERE = Path(__file__).parent
 DATA_SOURCE = "listening"
-SCHEMAS = {"raw": "public", "analytics": "staging", "ml": "staging"}  # scan -> where its tables are
-SEVERITIES = ("critical", "major", "minor")
+SCHEMAS = {"raw": "public", "analytics": "staging", "ml": "staging"}  # scan -> schema of its tables
+SEVERITIES = ("critical", "major", "minor")  # constraint known_severity
+OUTCOMES = ("PASS", "WARN", "FAIL")  # constraint known_outcome; the worst one last
 SODA_ERROR = 3
-_SCHEMA_FIELDS = (  # what a schema check tells of each way to differ
+_SCHEMA_FIELDS = (  # a schema check's diagnostics, one for each kind of difference
     "missing_column_names",
     "present_column_names",
     "column_type_mismatches",
@@ -35,7 +36,7 @@ _SCHEMA_FIELDS = (  # what a schema check tells of each way to differ
 
 
 class ScanError(Exception):
-    """Checks could not be run, or not all of them: nothing may be concluded about the data."""
+    """Not all checks could be run, so nothing is known about the data."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ class DatabaseAddress:
         )
 
     def variables(self) -> dict[str, str]:
+        """The variables of configuration.yml."""
         return {f"listening_db_{name}": _yaml_scalar(value) for name, value in vars(self).items()}
 
 
@@ -73,10 +75,10 @@ class CheckResult:
     :ivar table_name: the table the check is about: the stem of its file.
     :ivar check_text: the check as written.
     :ivar outcome: PASS, WARN or FAIL.
-    :ivar severity: how much hangs on it: critical, major or minor.
-    :ivar measured_value: a count, share or sum as the check says; freshness in seconds; schema: columns that differ.
-    :ivar message: after a WARN or FAIL what was measured, and when the check warns or fails.
-    :ivar duration_ms: of the check's queries; checks that share a query all show its duration.
+    :ivar severity: critical, major or minor.
+    :ivar measured_value: a count, share or sum, as the check says; freshness in seconds; schema: columns that differ.
+    :ivar message: after a WARN or FAIL, what was measured and the thresholds.
+    :ivar duration_ms: of the check's queries; checks that share a query all have its duration.
     """
 
     check_id: str
@@ -91,11 +93,11 @@ class CheckResult:
 
 
 def run_scan(scan: str, database: DatabaseAddress, as_of: datetime, *, folder: Path = HERE) -> list[CheckResult]:
-    """Run every check of a layer.
+    """Run every check of a layer; return the results in the order of the checks.
 
     :param scan: `raw`, `analytics` or `ml`.
     :param as_of: the run's time; without offset it is UTC.
-    :param folder: where the folder of the scan's checks is.
+    :param folder: contains the folder of the scan's checks.
     :raises ScanError: a check could not be parsed, run or evaluated, two share a name, or there are none.
     """
     if scan not in SCHEMAS:
@@ -108,9 +110,11 @@ def run_scan(scan: str, database: DatabaseAddress, as_of: datetime, *, folder: P
         "authorization_warns_after": f"{WARN_AFTER.days} days",
         "authorization_lasts": f"{AUTHORIZATION_LASTS.days} days",
     }
-    # Soda prefers the environment to its variables.
+    # Soda prefers environment variables to its own.
     if overriding := sorted(variables.keys() & os.environ.keys()):
-        raise ScanError(f"Unset the environment variables {', '.join(overriding)}: Soda would take them for its own.")
+        raise ScanError(
+            f"Unset the environment variables {', '.join(overriding)}: Soda would use them instead of its own."
+        )
 
     soda = load_soda()()
     soda.set_scan_definition_name(f"listening_{scan}")
@@ -131,9 +135,9 @@ def run_scan(scan: str, database: DatabaseAddress, as_of: datetime, *, folder: P
         raise ScanError(f"Scan {scan} has no checks: nothing was checked in {folder / scan}.")
     if unchecked := [check.name for check in checks if check.outcome is None]:
         raise ScanError(f"Scan {scan} did not evaluate: {', '.join(unchecked)}.")
-    # What Soda tells of each, in its order. To ask the checks again would render their YAML again.
-    told = soda.get_scan_results()["checks"]
-    results = [_result(check, what, soda._queries) for check, what in zip(checks, told, strict=True)]
+    # Soda's results have the order of its checks. Asking each check would render its YAML again.
+    details = soda.get_scan_results()["checks"]
+    results = [_result(check, detail, soda._queries) for check, detail in zip(checks, details, strict=True)]
     ids = [result.check_id for result in results]
     if repeated := sorted({check_id for check_id in ids if ids.count(check_id) > 1}):
         raise ScanError(f"Scan {scan} has the same check twice: {', '.join(repeated)}.")
@@ -141,23 +145,23 @@ def run_scan(scan: str, database: DatabaseAddress, as_of: datetime, *, folder: P
 
 
 def _yaml_scalar(value: str | int | None) -> str:
-    """As YAML that neither of Soda's two template passes changes."""
+    """The value as YAML that neither of Soda's two template passes changes."""
     return json.dumps(value).replace("$", "\\u0024").replace("{", "\\u007b")
 
 
-def _result(check: Any, told: dict[str, Any], queries: list[Any]) -> CheckResult:
+def _result(check: Any, detail: dict[str, Any], queries: list[Any]) -> CheckResult:
     table = Path(check.check_cfg.location.file_path).stem
     outcome = check.outcome.name
-    value = _measured_value(told["diagnostics"])
+    value = _measured_value(detail["diagnostics"])
     return CheckResult(
         check_id=f"{table}.{check.check_cfg.source_line}",
         table_name=table,
         check_name=check.name,
-        check_text=told["definition"].strip(),
+        check_text=detail["definition"].strip(),
         outcome=outcome,
         severity=_severity(check),
         measured_value=value,
-        message=None if outcome == "PASS" else _message(check, value, told["diagnostics"]),
+        message=None if outcome == "PASS" else _message(check, value, detail["diagnostics"]),
         duration_ms=_duration_ms(check, queries),
     )
 

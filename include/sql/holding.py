@@ -1,9 +1,9 @@
-"""One listener's data never stop a step for the others.
+"""A listener whose data cannot be processed does not stop a step for the others.
 
-A step works for all listeners at once. When the database refuses something of it, the step is rolled back and done
-again listener by listener, each in a transaction of its own; at whose data it fails again, that listener is held
-(table held_listeners): the marks stay, later steps leave the listener alone, nothing of theirs is published. Each run
-tries a held listener again.
+A step processes all listeners at once. If the database rejects some of their data, the step is rolled back and repeated
+listener by listener, each in a transaction of its own. A listener for whom it fails again is held (table
+held_listeners): their marks stay, later steps skip them, and nothing of theirs is published. Each run tries a held
+listener again.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from typing import Any
 
 import psycopg
 
-# What data can cause. A lost connection, a lock, a timeout, a full disk, or a statement that is wrong cannot.
-ERRORS_OF_CONTENT = (
+# Errors that data can cause. A lost connection, a lock, a timeout, a full disk or a wrong statement is not among them.
+DATA_ERRORS = (
     psycopg.DataError,
     psycopg.IntegrityError,
     psycopg.errors.ProgramLimitExceeded,
     psycopg.errors.StatementTooComplex,
     psycopg.errors.RaiseException,
 )
-ERRORS_OF_NOBODY = (psycopg.Error, MemoryError)  # but for those above
+OTHER_ERRORS = (psycopg.Error, MemoryError)  # apart from those above
 
 log = logging.getLogger(__name__)
 
 
 def run_for_everyone(connection: psycopg.Connection, step: str, run: Callable[[], None]) -> None:
-    """Do a step in one transaction or, when it fails at somebody's data, in one for each listener.
+    """Run a step in one transaction or, if a listener's data makes it fail, in one for each listener.
 
-    :param connection: with no transaction open.
+    :param connection: has no transaction open.
     :param step: its name in pending_days.
     :param run: executes the step's statements; they take marks from takeable_days.
     """
@@ -42,13 +42,13 @@ def run_for_everyone(connection: psycopg.Connection, step: str, run: Callable[[]
             with connection.transaction():
                 run()
             return
-        except ERRORS_OF_CONTENT as error:
-            log.warning("%s: %s. Now listener by listener.", step, _first_line(error))
+        except DATA_ERRORS as error:
+            log.warning("%s: %s. Repeating it listener by listener.", step, _first_line(error))
     with connection.transaction():
         listeners = connection.execute(
             "select user_id from takeable_days where step = %(step)s"
             " union select user_id from held_listeners where step = %(step)s"
-            # the one step that also works for listeners without marks
+            # the only step that also processes listeners without marks
             " union select user_id from staging.analytics_user_metrics where %(step)s = 'user_metrics'"
             " order by user_id",
             {"step": step},
@@ -59,26 +59,26 @@ def run_for_everyone(connection: psycopg.Connection, step: str, run: Callable[[]
                 connection.execute("select set_config('listening.listener', %s, true)", [user_id])
                 run()
                 _release(connection, step, user_id)
-        except ERRORS_OF_CONTENT as error:
+        except DATA_ERRORS as error:
             with connection.transaction():
                 _hold(connection, step, user_id, error)
 
 
 @contextmanager
 def holding(connection: psycopg.Connection, step: str, user_id: str) -> Iterator[list[BaseException]]:
-    """One listener's part of a step that goes through its listeners in one transaction.
+    """Wraps one listener's part of a step that processes its listeners one by one in a single transaction.
 
-    What the body does is undone when it fails at the listener's data, whatever the error; then the listener is held and
-    the error is in the list that the body was given. The caller marks again what it has taken.
+    If the body fails because of the listener's data, it is rolled back, the listener is held, and the error is in the
+    list that the body was given. The caller has to mark again what it took. An error that no data causes is raised.
     """
     failed: list[BaseException] = []
     try:
         with connection.transaction():
             yield failed
             _release(connection, step, user_id)
-    except ERRORS_OF_CONTENT as error:
+    except DATA_ERRORS as error:
         failed.append(error)
-    except ERRORS_OF_NOBODY:
+    except OTHER_ERRORS:
         raise
     except Exception as error:
         log.warning("%s, %s", step, user_id, exc_info=True)
@@ -88,7 +88,7 @@ def holding(connection: psycopg.Connection, step: str, user_id: str) -> Iterator
 
 
 def held_listeners(connection: psycopg.Connection) -> list[tuple[str, str, str]]:
-    """Listener, step and error of everyone who is held."""
+    """User id, step and error message of everyone who is held."""
     return connection.execute("select user_id, step, message from held_listeners order by 1, 2").fetchall()
 
 
@@ -107,7 +107,7 @@ def _release(connection: psycopg.Connection, step: str, user_id: str) -> None:
         "delete from held_listeners where user_id = %s and step = %s", [user_id, step]
     ).rowcount
     if released:
-        log.info("%s: %s is held no longer", step, user_id)
+        log.info("%s: %s is no longer held", step, user_id)
 
 
 def _first_line(error: BaseException) -> str:
@@ -117,7 +117,7 @@ def _first_line(error: BaseException) -> str:
 def run_statements(
     connection: psycopg.Connection, step: str, statements: Sequence[str], parameters: Mapping[str, Any]
 ) -> None:
-    """Run a step's statements for all listeners at once or, when they fail at somebody's data, one by one."""
+    """Run a step's statements, all with these parameters, as run_for_everyone() does."""
 
     def run() -> None:
         for statement in statements:

@@ -253,13 +253,12 @@ def day_of(day: int) -> date:
 
 
 def last_day(connection: psycopg.Connection, user_id: str) -> date:
-    row = connection.execute(
+    [(day,)] = connection.execute(
         "select local_date from staging.listening_sessions where user_id = %s order by local_date desc, session_id desc"
         " limit 1",
         [user_id],
-    ).fetchone()
-    assert row
-    return row[0]
+    ).fetchall()
+    return day
 
 
 class CountScorer(TrackScorer):

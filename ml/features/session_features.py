@@ -45,11 +45,10 @@ def build_session_features(connection: psycopg.Connection, *, as_of: datetime) -
         begin_step(connection, "session_features")
         for name in ("changed_sessions", "new_features", "session_features", "session_artists"):
             connection.execute(statement(name))
-        counts = connection.execute(
+        [counts] = connection.execute(
             "select (select count(*) from marked_days), coalesce(sum(written), 0)::bigint,"
             " coalesce(sum(removed), 0)::bigint from changed_days"
-        ).fetchone()
-        assert counts
+        ).fetchall()
         done.update(dict(zip(("days", "written", "removed"), counts, strict=True)))
 
     run_for_everyone(connection, "session_features", run)

@@ -334,7 +334,8 @@ def share_out(drafts: Sequence[Draft], kind: str, share: int, *, in_common: int)
         return
     worth = np.empty((len(drafts), len(indexes)))
     for row, one in enumerate(drafts):
-        assert one.score is not None
+        if one.score is None:
+            raise ValueError("Only drafts with scores can share tracks out.")
         ids = [pool[i].track_id for i in indexes]
         bonus = [STAYS_BONUS * (track in one.staying) - HAS_IT * (track in one.ids) for track in ids]
         worth[row] = one.score[indexes] + bonus

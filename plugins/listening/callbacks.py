@@ -1,4 +1,4 @@
-"""What the DAG calls when a run failed or is not done in time: people are told through connection listening_alerts."""
+"""Callbacks of the DAG: an alert through connection listening_alerts when a run failed or is late."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 
 def run_failed(context: Any) -> None:
-    """For `on_failure_callback`, called in the DAG processor."""
+    """Send an alert that a run failed. For `on_failure_callback`, called in the DAG processor."""
     run = _run(context)
-    _tell(
+    _send_alert(
         run,
         f"{run.dag_id}: run failed",
         f"Run {run.run_id} failed ({context.get('reason') or 'no reason given'}).\n"
@@ -19,19 +19,21 @@ def run_failed(context: Any) -> None:
 
 
 async def deadline_missed(context: Any) -> None:
-    """For an `AsyncCallback`, called in the triggerer, so that it works with every executor.
+    """Send an alert that a run is late, unless it is part of a backfill, whose runs wait for each other.
 
-    The runs of a backfill wait for each other, which is no news.
+    For an `AsyncCallback`, called in the triggerer, so that it works with every executor.
     """
     run = _run(context)
     if run.run_type == "backfill":
         return
-    text = f"Run {run.run_id} was to be done by {context['deadline']['deadline_time']} and is {run.state}."
-    await asyncio.to_thread(_tell, run, f"{run.dag_id}: run is late", f"{text}\n`make doctor` says what does not work.")
+    text = f"Run {run.run_id} should have ended by {context['deadline']['deadline_time']} and is {run.state}."
+    await asyncio.to_thread(
+        _send_alert, run, f"{run.dag_id}: run is late", f"{text}\n`make doctor` says what is wrong."
+    )
 
 
 def _run(context: Any) -> SimpleNamespace:
-    """The run, which a context holds as an object, as JSON, or by its id alone, depending on who calls."""
+    """The run. Depending on the caller, the context has it as an object, as JSON, or only its id."""
     run = context.get("dag_run") or {}
     get = run.get if isinstance(run, dict) else lambda name: getattr(run, name, None)
     return SimpleNamespace(
@@ -42,7 +44,7 @@ def _run(context: Any) -> SimpleNamespace:
     )
 
 
-def _tell(run: SimpleNamespace, subject: str, text: str) -> None:
+def _send_alert(run: SimpleNamespace, subject: str, text: str) -> None:
     from listening.notifiers.alerts import AlertNotifier
 
     AlertNotifier(subject=subject, text=text).notify({"dag_run": run})

@@ -1,7 +1,7 @@
-"""What tasks import of libraries is imported once, by the scheduler, before the local executor forks workers from it.
+"""Imports the tasks' libraries once, in the scheduler, before the local executor forks its workers.
 
-A task is a fork of such a worker: it finds them loaded, where importing them takes it 0.1 to 0.7 s each time. Only
-libraries: what the project itself holds is imported by the task, so that a change of it needs no restart.
+A task is a fork of such a worker and finds them loaded; importing them would take each task 0.1 to 0.7 s. Only
+libraries: the project's own code is imported by the task, so that changing it needs no restart.
 """
 
 from __future__ import annotations
@@ -32,8 +32,11 @@ LIBRARIES = (
 
 
 class TaskPreload:
+    """A listener for Airflow's components starting."""
+
     @hookimpl
     def on_starting(self, component: object) -> None:
+        """Import LIBRARIES if this is a scheduler that runs tasks itself."""
         if sys.argv[1:2] == ["scheduler"] and "LocalExecutor" in conf.get("core", "executor"):
             load_soda()
             for library in LIBRARIES:

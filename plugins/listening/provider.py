@@ -1,7 +1,7 @@
-"""What Airflow learns of this package as of any provider: here, connection type `spotify` and its form.
+"""What Airflow asks every provider for: here, connection type `spotify` and its form.
 
-Airflow looks for entry point `apache_airflow_provider` of every distribution on its path. plugins/ is on that path, so
-`plugins/spotify_listening.dist-info` is one, without being installed.
+Airflow calls entry point `apache_airflow_provider` of every distribution on Python's import path. plugins/ is on it
+(PYTHONPATH), so `plugins/spotify_listening.dist-info` is such a distribution without being installed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def get_provider_info() -> dict[str, Any]:
                 "conn-fields": {
                     "refresh_token": _field("Refresh token", "Written by `make authorize`.", format="password"),
                     "user_id": _field("Listener", "The user_id in table listeners; without it, the connection's id."),
-                    "scope": _field("Scopes", "What the account was asked for, separated by spaces."),
+                    "scope": _field("Scopes", "What the account may be used for, separated by spaces."),
                     "authorized_at": _field("Authorized at", "When the account was authorized, ISO 8601."),
                 },
             }

@@ -1,4 +1,4 @@
-"""When a failed call to Spotify is worth another try, and when."""
+"""Whether and when a task that failed at Spotify is retried."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from include.ingestion.errors import QuotaExceeded, RateLimited, ScopeMissing, S
 
 
 class SpotifyRetryPolicy(RetryPolicy):
-    """Waits as long as Spotify asks, fails at once where only a person can help, and leaves the rest to the task.
+    """Waits as long as Spotify asks, fails at once if only a person can help, else follows the task's own settings.
 
     :param longest_wait: seconds; a longer Retry-After fails the task instead of blocking its retries.
     """
@@ -22,6 +22,7 @@ class SpotifyRetryPolicy(RetryPolicy):
     def evaluate(
         self, exception: BaseException, try_number: int, max_tries: int, context: Any | None = None
     ) -> RetryDecision:
+        """Retry, fail, or follow the task's own settings, depending on the error."""
         if isinstance(exception, (TokenDead, ScopeMissing, SpotifyRefused, QuotaExceeded)):
             return RetryDecision.fail(str(exception))
         if isinstance(exception, RateLimited):

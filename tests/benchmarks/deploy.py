@@ -153,7 +153,7 @@ def celery_stack(folder: Path, broker_url: str, simulator: SimulatorClient) -> S
 def authorize(stack: Stack, simulator: SimulatorClient, listeners: list[Listener]) -> None:
     import psycopg
 
-    from include.operations.airflow_client import DAG_ID
+    from include.pipeline import DAG_ID
 
     with psycopg.connect(stack.owner_conninfo) as connection:
         for listener in listeners:
@@ -208,7 +208,8 @@ def run(
     :param shown: what Spotify has shown so far, as listener and milliseconds; that of `now` is added.
     :raises RuntimeError: the run did not succeed, or the database holds anything else than `shown`.
     """
-    from include.operations.airflow_client import DAG_ID, FINISHED_RUNS
+    from include.operations.airflow_client import FINISHED_RUNS
+    from include.pipeline import DAG_ID
     from include.stack.local.stack import RUN_TIMEOUT
 
     simulator.set_clock(now)
@@ -231,7 +232,7 @@ def run(
 
 
 def ingestion(stack: Stack, run_id: str) -> list[dict[str, Any]]:
-    from include.operations.airflow_client import DAG_ID
+    from include.pipeline import DAG_ID
 
     return [task for task in stack.airflow.task_instances(DAG_ID, run_id) if task["task_id"] == INGEST]
 

@@ -79,7 +79,7 @@ def _noop_run(stack: Stack) -> float:
 
 
 def _daily_run(stack: Stack) -> float:
-    from include.operations.airflow_client import DAG_ID
+    from include.pipeline import DAG_ID
 
     stack.run_simulated_day()
     return _seconds(stack, DAG_ID, stack.airflow.runs(DAG_ID)[0]["dag_run_id"])

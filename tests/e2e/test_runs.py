@@ -15,7 +15,7 @@ import pytest
 from psycopg import sql
 
 from include import PROJECT
-from include.operations.airflow_client import DAG_ID
+from include.pipeline import DAG_ID
 from include.stack.local.run_progress import follow
 from include.stack.local.stack import RUN_TIMEOUT, Stack
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psycopg
 
+from include.pipeline import SESSION_GAP_MINUTES
 from include.sql.holding import run_statements
 from ml import STEPS as MODEL_STEPS
 
@@ -37,7 +38,9 @@ def statements(step: str) -> list[str]:
     return DbApiHook.split_sql_string(templates.get_template(f"analytics/{step}.sql").render())
 
 
-def run_step(connection: psycopg.Connection, step: str, *, as_of: str, session_gap_minutes: int = 30) -> None:
+def run_step(
+    connection: psycopg.Connection, step: str, *, as_of: str, session_gap_minutes: int = SESSION_GAP_MINUTES
+) -> None:
     """Run one step's file, as run_for_everyone() does.
 
     :param connection: with no transaction open, else the steps' temporary tables would outlive their step.
@@ -46,13 +49,15 @@ def run_step(connection: psycopg.Connection, step: str, *, as_of: str, session_g
     run_statements(connection, step, statements(step), {"as_of": as_of, "session_gap_minutes": session_gap_minutes})
 
 
-def run_steps(connection: psycopg.Connection, *, as_of: str, session_gap_minutes: int = 30) -> None:
+def run_steps(connection: psycopg.Connection, *, as_of: str, session_gap_minutes: int = SESSION_GAP_MINUTES) -> None:
     """Run all steps one after the other."""
     for step in STEPS:
         run_step(connection, step, as_of=as_of, session_gap_minutes=session_gap_minutes)
 
 
-def run_stages(connect: Callable[[], psycopg.Connection], *, as_of: str, session_gap_minutes: int = 30) -> None:
+def run_stages(
+    connect: Callable[[], psycopg.Connection], *, as_of: str, session_gap_minutes: int = SESSION_GAP_MINUTES
+) -> None:
     """Run all steps as the DAG does: each in a connection of its own, a stage's steps at the same time.
 
     :param connect: opens a connection with autocommit.

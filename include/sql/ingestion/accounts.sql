@@ -1,4 +1,4 @@
--- Who is listened to, their tokens, and how many calls they made.
+-- Listeners, their accounts' tokens, and the calls made for them.
 
 -- name: list_accounts
 select

@@ -1,7 +1,7 @@
 -- Audio features of tracks.
 
 -- name: list_wanted_features
--- Tracks whose audio features nobody has asked for, or whose "none known" has expired, the most played first.
+-- Tracks whose audio features were never asked for, or whose status "unknown" has expired, the most played first.
 select h.track_id
 from heard_tracks h
 left join audio_features f on f.track_id = h.track_id

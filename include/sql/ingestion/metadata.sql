@@ -1,7 +1,7 @@
--- What is known of tracks and artists, and ids that Spotify does not know.
+-- Metadata of tracks and artists, and the ids that Spotify does not know.
 
 -- name: list_wanted_metadata
--- Tracks heard but not described, then artists named but not described, the most played first.
+-- Tracks and artists without metadata, the most played first.
 with tracks_wanted as (
     select 'track' as kind, h.track_id as id, h.plays
     from heard_tracks h

@@ -1,4 +1,4 @@
--- Plays from Spotify's window of the newest 50.
+-- Plays in Spotify's window of the newest 50.
 
 -- name: list_known_events
 select event_key
@@ -6,8 +6,8 @@ from raw_listening_events
 where user_id = %(user_id)s and source = %(source)s and event_key = any(%(event_keys)s::uuid[]);
 
 -- name: insert_raw_events
--- Adds what is not known yet and marks the days it touches. The marks are updated, not left alone, when they exist: the
--- lock makes a step that is about to work them off wait for these rows.
+-- Adds the rows that are not stored yet and marks their days. A mark that exists is updated, not skipped: its lock makes
+-- a step that is about to take it wait for these rows.
 with arrived as (
     select *
     from unnest(

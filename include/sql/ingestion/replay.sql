@@ -1,7 +1,7 @@
--- Days to be built again from raw.
+-- Days to be rebuilt from raw.
 
 -- name: mark_interval
--- Marks the days of the interval on which the listeners have raw rows, to be built again.
+-- Marks the days of the interval on which the listeners have raw rows.
 insert into pending_days (step, user_id, day)
 select distinct 'listening_events', user_id, (played_at at time zone 'UTC')::date as day
 from raw_listening_events

@@ -1,4 +1,4 @@
--- How each account's ingestion stands: ingestion_state.
+-- The state of each account's ingestion.
 
 -- name: read_state
 -- The newest play known from any source, and how the account's last attempt ended.
@@ -10,17 +10,17 @@ from ingestion_state
 where user_id = %(user_id)s;
 
 -- name: read_watch
--- Until when there is no point in looking: the watch's own plan, and the end of a used-up quota. And when everything that
--- Spotify showed was stored last.
+-- When the watch planned its next poll, when a used-up quota returns, and when a run last stored everything that Spotify
+-- listed.
 select
-    max(retry_at) filter (where pipeline = 'window_watch') as next_look,
+    max(retry_at) filter (where pipeline = 'window_watch') as next_poll,
     max(retry_at) filter (where pipeline = 'recently_played' and status = 'quota') as quota_returns_at,
     max(updated_at) filter (where pipeline = 'recently_played' and status = 'ok') as all_stored_at
 from ingestion_state
 where user_id = %(user_id)s;
 
 -- name: store_state
--- Changes nothing when there is nothing new to say; a failure always says which run it was in.
+-- Changes nothing if nothing is new, except that a failure always has the run it happened in.
 insert into ingestion_state as s (pipeline, user_id, last_played_at, status, message, retry_at, run_id)
 values (%(pipeline)s, %(user_id)s, %(last_played_at)s, %(status)s, %(message)s, %(retry_at)s, %(run_id)s)
 on conflict (pipeline, user_id) do update set

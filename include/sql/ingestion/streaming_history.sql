@@ -1,4 +1,4 @@
--- Export files into raw_listening_events.
+-- Loading export files into raw_listening_events.
 
 -- name: lock_listener
 select pg_advisory_xact_lock(hashtextextended('import_streaming_history ' || %(user_id)s, 0));
@@ -7,12 +7,12 @@ select pg_advisory_xact_lock(hashtextextended('import_streaming_history ' || %(u
 select status from ingested_files where user_id = %(user_id)s and sha256 = %(sha256)s;
 
 -- name: create_arrived_rows
--- A block of rows on its way into raw_listening_events: small enough to stay in memory.
+-- A block of rows on its way into raw_listening_events, small enough to stay in memory.
 create temporary table arrived_rows (like raw_listening_events including defaults) on commit drop;
 
 -- name: create_loaded_plays
--- What the rows that were new touch, noted until the transaction's end: everybody locks marks in the same order, once.
--- A row notes a day, the plays of a track, or both. Days are UTC days, counted from 2000-01-01.
+-- Days and tracks of the new rows, collected until the end of the transaction, so that marks are locked once and always in
+-- the same order. A row has a day, a track with its plays, or both. Days are UTC days, counted from 2000-01-01.
 create temporary table loaded_plays (
     day integer,
     track_id text,
@@ -31,7 +31,7 @@ copy arrived_rows (user_id, source, event_key, played_at, item_type, track_id, p
 from stdin (format binary);
 
 -- name: insert_arrived_rows
--- Adds what is not known yet, and notes what it touches.
+-- Adds the rows that are not stored yet, and collects their days and tracks.
 with inserted as (
     insert into raw_listening_events (user_id, source, event_key, played_at, item_type, track_id, payload, run_id)
     select user_id, source, event_key, played_at, item_type, track_id, payload, run_id
@@ -54,8 +54,8 @@ select coalesce(sum(plays), 0)::bigint from noted;
 truncate arrived_rows;
 
 -- name: mark_loaded_plays
--- Marks the days that the new rows touch. The marks are updated, not left alone, when they exist: the lock makes a step
--- that is about to work them off wait for these rows.
+-- Marks the days of the new rows. A mark that exists is updated, not skipped: its lock makes a step that is about to take
+-- it wait for these rows.
 with marked as (
     insert into pending_days (step, user_id, day)
     select distinct 'listening_events', %(user_id)s, date '2000-01-01' + day as day
@@ -98,8 +98,8 @@ on conflict (user_id, sha256) do update set
 where (f.status, f.message, f.members) is distinct from (excluded.status, excluded.message, excluded.members);
 
 -- name: close_gaps
--- An export is complete from its first play to its last, so it closes the gaps within. A zip is an export; loose files of
--- one folder are one. One that could not be read as a whole covers nothing for sure.
+-- An export is complete from its first play to its last, so it closes the gaps in between. A zip is an export, and so are
+-- the loose files of a folder. An export with a part that could not be read closes none.
 with exports as (
     select
         user_id,

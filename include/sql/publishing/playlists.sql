@@ -10,7 +10,7 @@ order by user_id;
 select max(as_of) from ml.playlists;
 
 -- name: list_newest_playlists
--- The listener's newest playlist of each persona as readers see it, with what Spotify already has of it.
+-- The listener's newest published playlist of each persona, and what is stored about its copy at Spotify.
 with newest as (
     select distinct on (persona_id) persona_id, playlist_id, name, description
     from ml.playlists

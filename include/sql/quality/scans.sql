@@ -1,4 +1,4 @@
--- Results of Soda's scans.
+-- Soda's scans and their results.
 
 -- name: begin_scan
 select staging.begin_scan(%(scan)s);

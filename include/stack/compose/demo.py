@@ -13,8 +13,9 @@ from datetime import datetime
 from pathlib import Path
 
 from include.demo.simulator.client import SimulatorClient
-from include.operations.airflow_client import DAG_ID, FINISHED_RUNS, AirflowClient
+from include.operations.airflow_client import FINISHED_RUNS, AirflowClient
 from include.operations.secrets import SECRETS
+from include.pipeline import DAG_ID
 from include.stack.demo import SimulatedClock, authorize_accounts, register_listeners
 
 AIRFLOW = "http://airflow-apiserver:8080"

@@ -15,9 +15,9 @@ import psutil
 from dotenv import load_dotenv
 
 from include import PROJECT
-from include.operations.airflow_client import DAG_ID
 from include.operations.installation import dashboards_answer
 from include.operations.postgres_programs import postgres_program
+from include.pipeline import DAG_ID
 from include.stack.local import environment_variables as variables
 from include.stack.local import postgres
 from include.stack.local.data_summary import print_data_summary

@@ -15,9 +15,10 @@ import requests
 
 from include import PROJECT
 from include.demo.simulator.client import SimulatorClient
-from include.operations.airflow_client import ADMIN, DAG_ID, AirflowClient, AlreadyExists
+from include.operations.airflow_client import ADMIN, AirflowClient, AlreadyExists
 from include.operations.installation import dashboards_answer
 from include.operations.listening_database import LISTENING_DATABASE
+from include.pipeline import DAG_ID
 from include.stack import demo
 from include.stack.local import environment_variables as variables
 from include.stack.local import postgres

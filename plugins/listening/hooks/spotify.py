@@ -1,4 +1,4 @@
-"""SpotifyHook: one account's access to Spotify, as Airflow keeps it."""
+"""An account's access to Spotify, from its Airflow connection."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseHook
 
 from include.listening_db import LISTENING_DB, connect
+from include.pipeline import parse_time
 
 if TYPE_CHECKING:
     import psycopg
@@ -21,13 +22,13 @@ if TYPE_CHECKING:
 class SpotifyHook(BaseHook):
     """Calls Spotify for the account of one Airflow connection (conn_type `spotify`).
 
-    The connection: login = client id, password = client secret, extra = `{"refresh_token", "authorized_at", "scope",
-    "user_id"}`, as `make authorize` writes it. Later tokens are kept encrypted in table spotify_tokens. Calls are
-    counted in spotify_api_calls. Never prompts.
+    `make authorize` writes the connection: login = client id, password = client secret, extra = `{"refresh_token",
+    "authorized_at", "scope", "user_id"}`; its form is in listening/provider.py. Tokens that Spotify issues later are
+    stored encrypted in table spotify_tokens, calls are counted in spotify_api_calls. It never prompts.
 
     :param spotify_conn_id: the account's connection.
-    :param postgres_conn_id: the listening database, where tokens and call counts are kept.
-    :param now: the clock that tokens and quotas are reckoned by.
+    :param postgres_conn_id: the listening database, which has the tokens and the call counts.
+    :param now: the clock for the expiry of tokens and quotas, UTC.
     """
 
     conn_name_attr = "spotify_conn_id"
@@ -77,16 +78,14 @@ class SpotifyHook(BaseHook):
 
     @property
     def authorized_at(self) -> datetime | None:
-        """When the account was authorized; Spotify ends an authorization after six months."""
+        """When the account was authorized, UTC; None if the connection does not say."""
         text = self.connection.extra_dejson.get("authorized_at")
-        if not text:
-            return None
-        moment = datetime.fromisoformat(text)
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return parse_time(text) if text else None
 
     def require_scope(self, scope: str) -> None:
-        """
-        :raises ScopeMissing: the account was authorized without this scope.
+        """Check that the account may do what the scope allows.
+
+        :raises ScopeMissing: it was authorized without this scope.
         """
         from include.ingestion.errors import ScopeMissing
 
@@ -98,7 +97,7 @@ class SpotifyHook(BaseHook):
             )
 
     def get_conn(self) -> SpotifyClient:
-        """The account's client. Asks Spotify for nothing yet."""
+        """The account's client. Does not call Spotify yet."""
         from airflow.sdk.crypto import get_fernet
         from airflow.sdk.log import mask_secret
 
@@ -107,7 +106,7 @@ class SpotifyHook(BaseHook):
 
         cipher = get_fernet()
         if not cipher.is_encrypted:
-            raise ValueError("Airflow's core.fernet_key is empty: set one, tokens are not stored in clear text.")
+            raise ValueError("Airflow's core.fernet_key is empty. Set one: tokens are not stored unencrypted.")
         connection = self.connection
         extra = connection.extra_dejson
         mask_secret(extra["refresh_token"])
@@ -134,7 +133,7 @@ class SpotifyHook(BaseHook):
         )
 
     def count_call(self, endpoint: str) -> None:
-        """Count one request of this account, today."""
+        """Count one request of this account to `endpoint` today."""
         from include.sql.queries import query
 
         if self._bookkeeping is None or self._bookkeeping.closed:
@@ -146,7 +145,7 @@ class SpotifyHook(BaseHook):
         )
 
     def close(self) -> None:
-        """Give back the database connection that counted calls."""
+        """Close the database connection that call counts go through."""
         if self._bookkeeping is not None:
             self._bookkeeping.close()
             self._bookkeeping = None

@@ -1,4 +1,4 @@
-"""Operators of the task group `ingest`: what is new at Spotify and in the export folder, into raw."""
+"""Operators of task group `ingest`: new plays from Spotify and from the export folder into raw."""
 
 from __future__ import annotations
 
@@ -9,36 +9,33 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from include.listening_db import LISTENING_DB, connect
+from include.sql.queries import query
+from listening.operators.base import ListeningDbOperator
 
 if TYPE_CHECKING:
     import psycopg
     from airflow.sdk import Context
 
 
-class ListAccountsOperator(BaseOperator):
+class ListAccountsOperator(ListeningDbOperator):
     """Returns the accounts to ask Spotify for: `[{"user_id": …, "connection_id": …}, …]`.
 
-    :param accounts: user ids, as a list or as its text (`"['ada', 'bea']"`, `"ada, bea"`); empty: all. (templated)
-    :param postgres_conn_id: the listening database.
+    :param accounts: user ids, as a list or as text (`"['ada', 'bea']"`, `"ada, bea"`); empty: all. (templated)
+    :raises AirflowFailException: one of them is not a listener with an account.
     """
 
     template_fields: Sequence[str] = ("accounts",)
     ui_color = "#cfe8d5"
 
-    def __init__(self, *, accounts: str | list[str] = "", postgres_conn_id: str = LISTENING_DB, **kwargs) -> None:
+    def __init__(self, *, accounts: str | list[str] = "", **kwargs) -> None:
         super().__init__(**kwargs)
         self.accounts = accounts
-        self.postgres_conn_id = postgres_conn_id
 
     def execute(self, context: Context) -> list[dict[str, str]]:
-        from include.sql.queries import query
-
         wanted = _user_ids(self.accounts)
-        with connect(self.postgres_conn_id) as connection:
+        with self.connect() as connection:
             rows = connection.execute(query("ingestion", "list_accounts"), {"user_ids": wanted}).fetchall()
         accounts = [{"user_id": user_id, "connection_id": connection_id} for user_id, connection_id in rows]
         unknown = sorted(set(wanted) - {account["user_id"] for account in accounts})
@@ -50,22 +47,20 @@ class ListAccountsOperator(BaseOperator):
         return accounts
 
 
-class IngestRecentlyPlayedOperator(BaseOperator):
-    """Stores what Spotify's window shows for one account, with its state, gaps and marks, in one transaction.
+class IngestRecentlyPlayedOperator(ListeningDbOperator):
+    """Stores one account's newest plays, with its state, gaps and marks, in one transaction.
 
-    Outcomes: success (a summary of counts is returned); skipped while the app's quota is used up, with the time to come
-    back in ingestion_state (later runs honour it without a call); failed for everything else, with a typed error that
-    SpotifyRetryPolicy knows what to do about and that ingestion_state keeps for people to read.
+    Returns a summary of counts. Skipped while the app's quota is used up: the time to try again is in ingestion_state,
+    and later runs make no call before it. Every other problem fails the task with an error that SpotifyRetryPolicy
+    understands; ingestion_state has its message.
 
-    In a replay nothing is asked of Spotify, which no longer has those days: the interval's days are marked to be built
-    again from raw.
+    A replay does not call Spotify, which no longer has those days: it marks the interval's days to be rebuilt from raw.
 
     :param account: one item of ListAccountsOperator's list; map over it.
     :param mode: `incremental` or `replay`. (templated)
     :param start: replay from, any ISO timestamp. (templated)
     :param end: replay until, exclusive. (templated)
     :param as_of: the run's time, ISO; the end of a replay that names none. (templated)
-    :param postgres_conn_id: the listening database.
     """
 
     template_fields: Sequence[str] = ("account", "mode", "start", "end", "as_of")
@@ -79,7 +74,6 @@ class IngestRecentlyPlayedOperator(BaseOperator):
         start: str = "",
         end: str = "",
         as_of: str = "",
-        postgres_conn_id: str = LISTENING_DB,
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
@@ -88,7 +82,6 @@ class IngestRecentlyPlayedOperator(BaseOperator):
         self.start = start
         self.end = end
         self.as_of = as_of
-        self.postgres_conn_id = postgres_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
         from include.ingestion.recently_played import ingest_recently_played
@@ -96,10 +89,10 @@ class IngestRecentlyPlayedOperator(BaseOperator):
         from listening.hooks.spotify import SpotifyHook
 
         user_id = self.account["user_id"]
-        with connect(self.postgres_conn_id) as connection:
+        with self.connect() as connection:
             if self.mode == "replay":
                 days = mark_interval(connection, [user_id], start=self.start, end=self.end or self.as_of)
-                self.log.info("%s: %d days marked to be built again from raw; Spotify is not asked.", user_id, days)
+                self.log.info("%s: %d days marked to be rebuilt from raw; Spotify is not called.", user_id, days)
                 return {"user_id": user_id, "days_marked": days}
             hook = SpotifyHook(self.account["connection_id"], postgres_conn_id=self.postgres_conn_id)
             try:
@@ -112,19 +105,19 @@ class IngestRecentlyPlayedOperator(BaseOperator):
         return outcome.summary()
 
 
-class ImportStreamingHistoryOperator(BaseOperator):
-    """Loads the exports that lie in the export folder, each file in one transaction of its own.
+class ImportStreamingHistoryOperator(ListeningDbOperator):
+    """Loads the files in the export folder, each in a transaction of its own. Returns counts over all files.
 
     Layout: `<exports_path>/<user_id>/…` with zips and loose JSON at any depth; the folder's name says whose history it
-    is. A file that cannot be read is set aside with its reason in `ingested_files` and the log; the task goes on.
+    is. A file that is not a readable export is rejected, with the reason in `ingested_files` and the log; the task goes
+    on.
 
     :param exports_path: folder or URL (whatever Airflow's ObjectStoragePath opens); empty: nothing to do. (templated)
     :param mode: in a `replay`, the interval's days of all listeners are marked, account or not. (templated)
     :param start: replay from, any ISO timestamp. (templated)
     :param end: replay until, exclusive. (templated)
     :param as_of: the run's time, ISO; the end of a replay that names none. (templated)
-    :param keep_ip_addresses: keep IP addresses and places in the payload instead of dropping them while parsing.
-    :param postgres_conn_id: the listening database.
+    :param keep_ip_addresses: keep IP addresses and places in the payload instead of dropping them.
     """
 
     template_fields: Sequence[str] = ("exports_path", "mode", "start", "end", "as_of")
@@ -139,7 +132,6 @@ class ImportStreamingHistoryOperator(BaseOperator):
         end: str = "",
         as_of: str = "",
         keep_ip_addresses: bool = False,
-        postgres_conn_id: str = LISTENING_DB,
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
@@ -149,20 +141,18 @@ class ImportStreamingHistoryOperator(BaseOperator):
         self.end = end
         self.as_of = as_of
         self.keep_ip_addresses = keep_ip_addresses
-        self.postgres_conn_id = postgres_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
         from airflow.sdk import ObjectStoragePath
 
         from include.ingestion.import_history import import_history
         from include.ingestion.replay import mark_interval
-        from include.sql.queries import query
 
-        with connect(self.postgres_conn_id) as connection:
+        with self.connect() as connection:
             if self.mode == "replay":
                 users = [row[0] for row in connection.execute(query("ingestion", "list_listeners"))]
                 days = mark_interval(connection, users, start=self.start, end=self.end or self.as_of)
-                self.log.info("%d days of %d listeners marked to be built again from raw", days, len(users))
+                self.log.info("%d days of %d listeners marked to be rebuilt from raw", days, len(users))
             if not self.exports_path:
                 raise AirflowSkipException("LISTENING_EXPORTS names no export folder: nothing to import.")
             return import_history(
@@ -174,28 +164,22 @@ class ImportStreamingHistoryOperator(BaseOperator):
             )
 
 
-class FetchAudioFeaturesOperator(BaseOperator):
-    """Fills metadata of tracks and artists and their audio features, best effort: it never fails, whatever happens.
+class FetchAudioFeaturesOperator(ListeningDbOperator):
+    """Fetches missing metadata of tracks and artists, and audio features. Never fails. Returns counts by kind.
 
-    Metadata: single reads within a daily budget an account. Audio features: Spotify where the app still may, else
-    ReccoBeats. Returns counts by kind.
-
-    :param postgres_conn_id: the listening database.
+    Metadata is read one by one, within a daily budget per account. Audio features come from Spotify if the app may
+    still read them there, else from ReccoBeats.
     """
 
     ui_color = "#dfe3f3"
 
-    def __init__(self, *, postgres_conn_id: str = LISTENING_DB, **kwargs) -> None:
-        super().__init__(**kwargs)
-        self.postgres_conn_id = postgres_conn_id
-
     def execute(self, context: Context) -> dict[str, int]:
         done: Counter[str] = Counter()
         try:
-            with connect(self.postgres_conn_id) as connection:
+            with self.connect() as connection:
                 self._fetch(connection, done)
         except Exception:
-            self.log.warning("Metadata and audio features: stopped by an error; the next run goes on", exc_info=True)
+            self.log.warning("Metadata and audio features: stopped by an error; the next run continues", exc_info=True)
         self.log.info("Fetched: %s", ", ".join(f"{count} {kind}" for kind, count in sorted(done.items())) or "nothing")
         return dict(done)
 
@@ -204,7 +188,6 @@ class FetchAudioFeaturesOperator(BaseOperator):
         from include.ingestion.errors import SpotifyError
         from include.ingestion.metadata import fetch_metadata
         from include.ingestion.state import quota_returns_at
-        from include.sql.queries import query
         from listening.hooks.spotify import SpotifyHook
 
         now = datetime.now(UTC)
@@ -221,7 +204,7 @@ class FetchAudioFeaturesOperator(BaseOperator):
             except SpotifyError as error:
                 self.log.info("%s: %s", user_id, error)
             except Exception:
-                # Whatever is wrong with one account's answers, the others' are still wanted.
+                # A problem with one account must not keep the others from being read.
                 self.log.warning("%s: metadata stopped by an error", user_id, exc_info=True)
                 connection.rollback()
             finally:
@@ -236,34 +219,26 @@ class FetchAudioFeaturesOperator(BaseOperator):
         )
 
 
-class IngestionFailedOperator(BaseOperator):
-    """Turns a run red whose ingestion failed in part, after the rest of it was published.
+class IngestionFailedOperator(ListeningDbOperator):
+    """Fails the run, after the rest of it was published, because part of its ingestion failed.
 
-    Runs when a task before it failed, and names what failed and why, from ingestion_state.
-
-    :param postgres_conn_id: the listening database.
+    :raises AirflowFailException: always; names each account that failed and why, from ingestion_state.
     """
 
     ui_color = "#f4c7c3"
 
-    def __init__(self, *, postgres_conn_id: str = LISTENING_DB, **kwargs) -> None:
-        super().__init__(**kwargs)
-        self.postgres_conn_id = postgres_conn_id
-
     def execute(self, context: Context) -> None:
-        from include.sql.queries import query
-
-        with connect(self.postgres_conn_id) as connection:
+        with self.connect() as connection:
             rows = connection.execute(query("ingestion", "list_failures"), {"run_id": context["run_id"]}).fetchall()
         reasons = "; ".join(f"{user_id}: {message}" for user_id, message in rows)
         raise AirflowFailException(f"Ingestion failed in part. {reasons or 'See the red task of this run.'}")
 
 
 def _user_ids(accounts: str | list[str]) -> list[str]:
-    """A list as Jinja, JSON or a person writes it."""
+    """User ids from a list, or from its text as Jinja, JSON or a person writes it."""
     if isinstance(accounts, str):
         try:
             accounts = ast.literal_eval(accounts.strip()) if accounts.strip().startswith("[") else accounts.split(",")
         except (ValueError, SyntaxError):
-            raise AirflowFailException(f"accounts is no list of user ids: {accounts!r}") from None
+            raise AirflowFailException(f"accounts is not a list of user ids: {accounts!r}") from None
     return [str(account).strip() for account in accounts if str(account).strip()]

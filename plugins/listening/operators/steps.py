@@ -1,26 +1,30 @@
-"""Operators of the steps that build tables for all listeners, and the one that tells whom a step holds."""
+"""Operators of the steps that build tables for all listeners."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow.providers.common.sql.operators.sql import SQLExecuteQueryOperator
 from airflow.providers.standard.operators.python import PythonOperator
-from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from include.listening_db import LISTENING_DB, connect
-from listening.callables import run_model_step
+from include.pipeline import parse_time
 from listening.links import PERSONAS, PLAYLISTS
+from listening.operators.base import ListeningDbOperator
+from ml import STEPS
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
 class BuildStepOperator(SQLExecuteQueryOperator):
-    """Executes a step's SQL file in one transaction; at somebody's data that it fails at, listener by listener.
+    """Executes a step's SQL file in one transaction. Returns nothing.
 
-    The listener is then held and the task succeeds: see include/sql/holding.py.
+    If a listener's data makes it fail, it is done again listener by listener, that listener is held and the task
+    succeeds: see include/sql/holding.py.
 
     :param step: the step's name in pending_days.
     :param sql: the file, as SQLExecuteQueryOperator takes it. (templated)
@@ -39,6 +43,16 @@ class BuildStepOperator(SQLExecuteQueryOperator):
             run_statements(connection, self.step, statements, dict(self.parameters or {}))
 
 
+def run_model_step(step: str, as_of: str) -> dict[str, Any]:
+    """Run a step of `ml.STEPS` on the listening database; return its counts.
+
+    :param as_of: the run's time, ISO 8601; UTC when it has no offset.
+    """
+    build: Callable[..., dict[str, Any]] = getattr(import_module(STEPS[step]), step)
+    with connect() as connection:
+        return build(connection, as_of=parse_time(as_of))
+
+
 class ModelStepOperator(PythonOperator):
     """A step of `ml.STEPS`. Returns its counts.
 
@@ -52,25 +66,20 @@ class ModelStepOperator(PythonOperator):
         super().__init__(python_callable=run_model_step, op_kwargs={"step": step, "as_of": as_of}, **kwargs)
 
 
-class ListenersHeldOperator(BaseOperator):
-    """Turns a run red at its end whose steps failed at a listener's data; skipped when they did at nobody's.
+class ListenersHeldOperator(ListeningDbOperator):
+    """Fails the run, after the rest of it was published, because a listener is held; skipped if nobody is.
 
-    :param postgres_conn_id: the listening database.
     :raises AirflowFailException: names listener, step and error.
     """
 
     ui_color = "#f4c7c3"
 
-    def __init__(self, *, postgres_conn_id: str = LISTENING_DB, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.postgres_conn_id = postgres_conn_id
-
     def execute(self, context: Context) -> None:
         from include.sql.holding import held_listeners
 
-        with connect(self.postgres_conn_id) as connection:
+        with self.connect() as connection:
             held = held_listeners(connection)
         if not held:
-            raise AirflowSkipException("No step failed at a listener's data.")
-        told = "; ".join(f"{user_id} at {step}: {message}" for user_id, step, message in held)
-        raise AirflowFailException(f"The others are published. Held: {told}")
+            raise AirflowSkipException("No listener is held.")
+        listeners = "; ".join(f"{user_id} at {step}: {message}" for user_id, step, message in held)
+        raise AirflowFailException(f"The others are published. Held: {listeners}")

@@ -156,10 +156,10 @@ def test_a_bad_file_is_set_aside_while_the_others_load(exports, connection, monk
         "bomb.zip": ("rejected", "more than 200 times"),
         "lie.zip": ("rejected", "none of its rows is one"),
         "half.zip": ("partial", "ends in the middle"),
-        "truncated.zip": ("rejected", "no readable zip"),
+        "truncated.zip": ("rejected", "not a readable zip"),
         "damaged.zip": ("rejected", "cannot be unpacked"),
         "endsong_9.json": ("rejected", "is UTF-16-LE, but not to its end"),
-        "StreamingHistory0.json": ("rejected", "no JSON array"),
+        "StreamingHistory0.json": ("rejected", "not a JSON array"),
         "empty.json": ("ignored", "no streaming history"),
         "odd.json": ("loaded", None),
     }
@@ -192,13 +192,13 @@ def test_a_row_far_behind_its_first_appearance_is_known(exports, connection, mon
 
 
 def _damaged(data: bytes) -> bytes:
-    """The same archive, each member's data spoiled behind its name."""
-    spoiled = bytearray(data)
+    """The same archive, each member's data corrupted behind its name."""
+    corrupted = bytearray(data)
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         for info in archive.infolist():
             start = info.header_offset + 30 + len(info.filename)
-            spoiled[start + 4 : start + 12] = b"\xff" * 8
-    return bytes(spoiled)
+            corrupted[start + 4 : start + 12] = b"\xff" * 8
+    return bytes(corrupted)
 
 
 def test_an_object_store_is_as_good_as_a_folder(exports, lives, connection):
@@ -227,7 +227,7 @@ def test_a_file_that_the_store_does_not_give_out_fails_the_task_after_the_others
         return open_file(file)
 
     monkeypatch.setattr(ExportFile, "open", unless_b)
-    with pytest.raises(OSError, match=r"all others were dealt with: ada/b.json \(Access Denied\)"):
+    with pytest.raises(OSError, match=r"all others were: ada/b.json \(Access Denied\)"):
         run(exports)
     assert files(connection).keys() == {"a.json", "c.json"}
 
@@ -239,7 +239,7 @@ def test_whose_a_file_is_is_never_guessed(exports, connection, caplog):
     done = run(exports)
     assert done == {"files_without_listener": 1, "gaps_closed": 0}
     assert "move it to <user_id>/my_spotify_data.json" in caplog.text
-    assert "No listener is called nobody" in caplog.text
+    assert "There is no listener nobody" in caplog.text
 
 
 def test_a_missing_export_folder_says_what_to_do(exports):

@@ -25,7 +25,7 @@ from include.ingestion.metadata import fetch_metadata
 from include.ingestion.recently_played import ingest_recently_played
 from include.ingestion.spotify_client import QUOTA_SECONDS, RATE_WINDOW_SECONDS, SpotifyClient, retry_after
 from include.ingestion.token_store import Authorization, TokenStore
-from include.publishing.playlists import _marked_playlists
+from include.publishing.playlists import _playlists_with_marker
 from include.stack.local import postgres
 
 NOW = datetime(2026, 7, 1, 12, tzinfo=UTC)
@@ -349,7 +349,7 @@ def test_odd_playlists_are_passed_over(server, client):
     found = {"id": "p1", "description": "(spotify-listening persona 3)"}
     odd = [None, 5, [], {}, {"id": 5, "description": 7}, {"description": f"(spotify-listening persona {'9' * 5000})"}]
     server.answer("/v1/me/playlists", {"items": [*odd, found], "next": "for ever"})
-    assert _marked_playlists(client) == {3: "p1"}
+    assert _playlists_with_marker(client) == {3: "p1"}
 
 
 class Plain:

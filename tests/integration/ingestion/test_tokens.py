@@ -89,8 +89,8 @@ def test_a_stored_token_that_spotify_refuses_gives_way_to_the_one_before(authori
     SpotifyHook(account["connection_id"]).get_conn().me()
     tokens = json.loads(Fernet(fernet_key).decrypt(bytes(stored_token(connection))))
     assert tokens["former_refresh_token"] != tokens["refresh_token"]
-    spoiled = Fernet(fernet_key).encrypt(json.dumps(tokens | {"refresh_token": "gone", "expires_at": None}).encode())
-    connection.execute("update spotify_tokens set encrypted_token = %s", [spoiled])
+    replaced = Fernet(fernet_key).encrypt(json.dumps(tokens | {"refresh_token": "gone", "expires_at": None}).encode())
+    connection.execute("update spotify_tokens set encrypted_token = %s", [replaced])
     connection.commit()
     assert SpotifyHook(account["connection_id"]).get_conn().me()["id"] == "ada"
     simulator.revoke("ada")

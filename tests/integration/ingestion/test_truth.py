@@ -31,7 +31,7 @@ from include.demo.simulator.server import simulator_server
 from include.ingestion import spotify_client
 from include.ingestion.errors import RateLimited, SpotifyUnavailable
 from include.ingestion.recently_played import ingest_recently_played
-from include.ingestion.window_watch import AFTER_AN_OUTAGE, judge
+from include.ingestion.window_watch import AFTER_AN_OUTAGE, assess
 
 DAY = timedelta(days=1)
 END = datetime(2026, 10, 1, 4, tzinfo=UTC)
@@ -109,27 +109,27 @@ class Year:
         return succeeded
 
     def live(self, *, watched: bool) -> None:
-        next_run, next_look = START, START if watched else END + DAY
+        next_run, next_poll = START, START if watched else END + DAY
         known: set[tuple[int, str]] = set()
         while next_run <= END:
-            if next_run <= next_look:
+            if next_run <= next_poll:
                 if self.daily_run(next_run):
                     known = set(self.window())
-                    next_look = max(next_look, next_run + judge([]).next_look)
+                    next_poll = max(next_poll, next_run + assess([]).next_poll)
                 next_run += DAY
                 continue
-            self.direct.now = next_look
-            self.direct.calls[next_look.date()] += 1
+            self.direct.now = next_poll
+            self.direct.calls[next_poll.date()] += 1
             if self.faults.random() < WATCH_FAULTS:
-                next_look += AFTER_AN_OUTAGE
+                next_poll += AFTER_AN_OUTAGE
                 continue
-            seen = judge([play not in known for play in self.window()])
-            next_look += seen.next_look
+            seen = assess([play not in known for play in self.window()])
+            next_poll += seen.next_poll
             if seen.overflows and self.faults.random() >= WATCH_FAULTS:  # else: a run that failed throughout
                 self.direct.now += REACTION
                 ingest_recently_played(self.connection, self.direct, self.user_id, run_id=str(self.direct.now))
                 known = set(self.window())
-                next_look = max(next_look, self.direct.now + judge([]).next_look)
+                next_poll = max(next_poll, self.direct.now + assess([]).next_poll)
 
     def window(self) -> list[tuple[int, str]]:
         """What Spotify shows now, newest first."""

@@ -13,22 +13,22 @@ from listening.hooks.spotify import SpotifyHook
 from listening.operators.ingestion import IngestRecentlyPlayedOperator
 from listening.triggers.window import WindowTrigger
 
-from include.ingestion.window_watch import ENOUGH, REACTION, SHORTEST_PLAY, judge, watch
+from include.ingestion.window_watch import REACTION, RUN_DEPTH, SHORTEST_PLAY, assess, watch
 
 
 @given(st.lists(st.booleans(), max_size=50))
-def test_no_unknown_play_can_leave_the_window_before_the_next_look(unknown):
-    look = judge(unknown)
+def test_no_unknown_play_can_leave_the_window_before_the_next_poll(unknown):
+    assessment = assess(unknown)
     depth = max((place + 1 for place, is_unknown in enumerate(unknown) if is_unknown), default=0)
-    assert look.depth == depth
-    assert look.overflows == (depth >= ENOUGH)
-    if not look.overflows:
-        plays_until_then = (look.next_look + REACTION) / SHORTEST_PLAY
+    assert assessment.depth == depth
+    assert assessment.overflows == (depth >= RUN_DEPTH)
+    if not assessment.overflows:
+        plays_until_then = (assessment.next_poll + REACTION) / SHORTEST_PLAY
         assert depth + plays_until_then <= 50
 
 
-def test_idle_listeners_cost_sixty_looks_a_day():
-    assert timedelta(days=1) / judge([]).next_look <= 60
+def test_idle_listeners_cost_sixty_polls_a_day():
+    assert timedelta(days=1) / assess([]).next_poll <= 60
 
 
 def first_event(trigger: WindowTrigger, seconds: float):
@@ -43,7 +43,7 @@ def first_event(trigger: WindowTrigger, seconds: float):
         return None
 
 
-def looks(simulator) -> int:
+def polls(simulator) -> int:
     return sum(call["calls"] for call in simulator.calls() if "recently-played" in call["endpoint"])
 
 
@@ -51,14 +51,14 @@ def test_fires_for_accounts_about_to_overflow_and_rests_once_they_are_stored(aut
     accounts = [authorize("ada"), authorize("bea")]
     IngestRecentlyPlayedOperator(task_id="t", account=accounts[1]).execute({"run_id": "run"})
     simulator.forget_calls()
-    # Whose plays were all stored just now needs no look.
+    # Whose plays were all stored just now needs no poll.
     assert first_event(WindowTrigger(), 30) == {"accounts": ["ada"]}
-    assert looks(simulator) == 1
+    assert polls(simulator) == 1
     IngestRecentlyPlayedOperator(task_id="t", account=accounts[0]).execute({"run_id": "run"})
     simulator.forget_calls()
-    # A restarted trigger knows when the next look is due, and does not look before.
+    # A restarted trigger knows when the next poll is due, and does not poll before.
     assert first_event(WindowTrigger(), 3) is None
-    assert looks(simulator) == 0
+    assert polls(simulator) == 0
     state = dict(connection.execute("select user_id, message from ingestion_state where pipeline = 'window_watch'"))
     assert state == {"ada": "50 of 50 plays not stored yet"}
 
@@ -67,13 +67,13 @@ def test_after_a_run_the_whole_window_is_free(authorize, simulator, connection):
     account = authorize("ada")
     IngestRecentlyPlayedOperator(task_id="t", account=account).execute({"run_id": "run"})
     begun = datetime.now(UTC)
-    overflows, next_look = watch(connection, SpotifyHook(account["connection_id"]), "ada", now=lambda: begun)
+    overflows, next_poll = watch(connection, SpotifyHook(account["connection_id"]), "ada", now=lambda: begun)
     assert not overflows
-    assert abs(next_look - begun - judge([]).next_look) < timedelta(seconds=10)
-    assert looks(simulator) == 1
-    later = next_look + timedelta(seconds=1)
+    assert abs(next_poll - begun - assess([]).next_poll) < timedelta(seconds=10)
+    assert polls(simulator) == 1
+    later = next_poll + timedelta(seconds=1)
     watch(connection, SpotifyHook(account["connection_id"]), "ada", now=lambda: later)
-    assert looks(simulator) == 2
+    assert polls(simulator) == 2
 
 
 @pytest.mark.parametrize(
@@ -89,12 +89,12 @@ def test_a_fault_puts_off_the_next_look_and_nothing_else(authorize, simulator, c
     account = authorize("ada")
     simulator.plan_faults({"match": "/v1/me/player", **fault})
     now = datetime.now(UTC)
-    overflows, next_look = watch(connection, SpotifyHook(account["connection_id"]), "ada", now=lambda: now)
+    overflows, next_poll = watch(connection, SpotifyHook(account["connection_id"]), "ada", now=lambda: now)
     assert not overflows
-    assert abs(next_look - now - rest) < timedelta(seconds=10)
+    assert abs(next_poll - now - rest) < timedelta(seconds=10)
     stored = connection.execute("select status from ingestion_state where pipeline = 'window_watch'").fetchone()
     assert stored == (status,)
-    later = next_look + timedelta(seconds=1)
+    later = next_poll + timedelta(seconds=1)
     assert watch(connection, SpotifyHook(account["connection_id"]), "ada", now=lambda: later)[0]
 
 

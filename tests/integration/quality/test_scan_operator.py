@@ -11,8 +11,7 @@ import pytest
 from listening.operators.soda import SodaScanOperator
 
 from include import PROJECT
-from include.soda import scan as soda_scan
-from include.soda.scan import ScanError
+from include.soda.scan import ScanError, run_scan
 
 AS_OF = "2026-03-01 04:00:00+00:00"
 
@@ -35,7 +34,7 @@ def scanning(tmp_path, monkeypatch, listening_db):
     def execute(checks: str) -> dict:
         (tmp_path / "raw").mkdir()
         (tmp_path / "raw" / "listeners.yml").write_text(checks)
-        monkeypatch.setattr(soda_scan, "run_scan", partial(soda_scan.run_scan, folder=tmp_path))
+        monkeypatch.setattr("listening.operators.soda.run_scan", partial(run_scan, folder=tmp_path))
         return SodaScanOperator(task_id="scan", scan="raw", as_of=AS_OF).execute({"run_id": "run"})
 
     return execute

@@ -46,7 +46,7 @@ def read_all(data: bytes) -> list[Any]:
 def small_blocks(monkeypatch):
     """Block borders everywhere, also within strings and escapes."""
     monkeypatch.setattr(json_rows, "BLOCK_BYTES", 7)
-    monkeypatch.setattr(json_rows, "LONGEST_ELEMENT_BYTES", 4096)
+    monkeypatch.setattr(json_rows, "MAX_ELEMENT_BYTES", 4096)
 
 
 @given(st.lists(json_values, max_size=8), st.sampled_from([None, 2]), st.booleans())
@@ -176,7 +176,7 @@ def test_nul_and_lone_surrogates_become_what_jsonb_can_hold():
 
 
 def test_deep_nesting_and_endless_elements_have_a_reason(monkeypatch):
-    monkeypatch.setattr(json_rows, "LONGEST_ELEMENT_BYTES", 1 << 20)
+    monkeypatch.setattr(json_rows, "MAX_ELEMENT_BYTES", 1 << 20)
     monkeypatch.setattr(json_rows, "BLOCK_BYTES", 1 << 20)
     deep = b"[" * 100_000 + b"]" * 100_000
     assert read_all(b"[" + deep + b',{"ts":1}]') == ["nested_too_deep", {"ts": 1}]

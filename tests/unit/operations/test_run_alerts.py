@@ -6,8 +6,8 @@ import asyncio
 from types import SimpleNamespace
 
 import pytest
-from listening import callbacks as run_alerts
-from listening.notifiers import alerts as alert_notifier
+from listening import callbacks
+from listening.notifiers.alerts import AlertNotifier
 
 RUN = {"dag_id": "spotify_listening", "dag_run_id": "scheduled__1", "run_type": "scheduled", "state": "running"}
 DEADLINE = {"id": "1", "deadline_time": "2026-11-01 07:00:00+00:00"}
@@ -21,7 +21,7 @@ def told(monkeypatch):
     def notify(self, context):
         sent.append((self.subject, self.text, context["dag_run"].run_id))
 
-    monkeypatch.setattr(alert_notifier.AlertNotifier, "notify", notify)
+    monkeypatch.setattr(AlertNotifier, "notify", notify)
     return sent
 
 
@@ -34,7 +34,7 @@ def told(monkeypatch):
     ids=["before any task", "after a task"],
 )
 def test_a_failed_run_is_named_with_its_reason(told, context):
-    run_alerts.run_failed(context)
+    callbacks.run_failed(context)
     ((subject, text, run_id),) = told
     assert subject == "spotify_listening: run failed"
     assert "Run scheduled__1 failed (task_failure)" in text
@@ -42,13 +42,13 @@ def test_a_failed_run_is_named_with_its_reason(told, context):
 
 
 def test_a_late_run_is_named_with_its_deadline_and_state(told):
-    asyncio.run(run_alerts.deadline_missed({"dag_run": RUN, "deadline": DEADLINE}))
+    asyncio.run(callbacks.deadline_missed({"dag_run": RUN, "deadline": DEADLINE}))
     ((subject, text, run_id),) = told
     assert subject == "spotify_listening: run is late"
-    assert "scheduled__1 was to be done by 2026-11-01 07:00:00+00:00 and is running" in text
+    assert "scheduled__1 should have ended by 2026-11-01 07:00:00+00:00 and is running" in text
     assert run_id == "scheduled__1"
 
 
 def test_a_backfill_that_waits_its_turn_is_no_news(told):
-    asyncio.run(run_alerts.deadline_missed({"dag_run": RUN | {"run_type": "backfill"}, "deadline": DEADLINE}))
+    asyncio.run(callbacks.deadline_missed({"dag_run": RUN | {"run_type": "backfill"}, "deadline": DEADLINE}))
     assert told == []
