@@ -117,7 +117,7 @@ doctor: $(INSTALLED)  ## What is configured, reachable, stale or about to expire
 
 .PHONY: chaos
 chaos: $(INSTALLED)  ## Kill and starve a demo stack, compare with an undisturbed one (ARGS='--minutes 5')
-	@$(PYTHON) -m tests.chaos.chaos $(ARGS)
+	@$(PYTHON) -m tests.chaos $(ARGS)
 
 .PHONY: test
 test: $(INSTALLED)  ## All tests, or some: ARGS='tests/unit -k parse'

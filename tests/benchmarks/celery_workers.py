@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.benchmarks import Figure, at_least, benchmark
-from tests.chaos import chaos
+from tests.chaos.stacks import NOTICE_DEATHS_SOONER
 
 if TYPE_CHECKING:
     from include.demo.listeners import Listener
@@ -30,8 +30,8 @@ WORKERS = ("worker-1", "worker-2")
 FIRST_RUN = datetime(2026, 11, 1, 4, tzinfo=UTC)
 INGEST = "ingest_recently_played"
 SECONDS_TO_START = 120
-SOONER = chaos.SOONER | {
-    # What a dead worker had taken from the broker and not begun is given to another after one minute instead of ten.
+NOTICE_WORKERS_SOONER = NOTICE_DEATHS_SOONER | {
+    # Tasks that a dead worker took and did not start go to another worker after one minute instead of ten.
     "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "60",
     "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "10",
 }
@@ -136,7 +136,7 @@ def celery_stack(folder: Path, broker_url: str, simulator: SimulatorClient) -> S
     from include.stack.local.state_folder import StateFolder
 
     os.environ |= {f"{service.upper()}_PORT": "0" for service in DEFAULTS}
-    settings = SOONER | {
+    settings = NOTICE_WORKERS_SOONER | {
         "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
         "AIRFLOW__CORE__PARALLELISM": "32",
         "AIRFLOW__CELERY__BROKER_URL": broker_url,
