@@ -132,7 +132,7 @@ lint: $(INSTALLED)  ## Ruff, format, types, notebooks, compose file
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
-	@$(PYTHON) -m marimo check --strict $(addprefix dashboards/,$(addsuffix .py,overview trends personas playlists quality))
+	@$(PYTHON) -m marimo check --strict $(addprefix dashboards/pages/,$(addsuffix .py,overview trends personas playlists quality))
 	@if [ -f docker-compose.yaml ] && docker compose version >/dev/null 2>&1; then docker compose config --quiet; fi
 
 .PHONY: format

@@ -17,8 +17,8 @@ def main() -> None:
     options = parser.parse_args()
     # marimo reads its settings (theme, Python path) from the project it starts in.
     os.chdir(Path(__file__).parents[1])
-    from dashboards.app import create_app
-    from dashboards.rendering import warm_up
+    from dashboards.prerender import warm_up
+    from dashboards.server import create_app
 
     threading.Thread(target=warm_up, daemon=True).start()
     uvicorn.run(create_app(), host=options.host, port=options.port, log_level="warning", access_log=False)

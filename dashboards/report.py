@@ -1,5 +1,4 @@
-"""Write the dashboards as HTML files: python -m dashboards.report [--listener ada] [--period 365d] [--folder
-.local/report].
+"""Write the dashboards as HTML files: python -m dashboards.report [--listener ada] [--period 365d] [--folder FOLDER].
 
 One file a page, without scripts: charts are SVG, so the files open anywhere, offline too, and print well.
 """
@@ -10,23 +9,20 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
-from dashboards import look
-from dashboards.rendering import render
-
-TEMPLATE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title} · Listening</title>{head}
-</head><body><main class="home">{body}</main></body></html>
-"""
+from dashboards.components import theme
+from dashboards.components.templates import render as render_template
+from dashboards.pages import PAGES
+from dashboards.prerender import render
 
 
 def write_report(folder: Path, parameters: Mapping[str, str]) -> list[Path]:
-    """Write what every page shows for these parameters (listener, period; see selection.py)."""
+    """Write every page for these parameters (listener, period). Returns the files, one a page."""
     folder.mkdir(parents=True, exist_ok=True)
     files = []
-    for page, (title, _) in look.PAGES.items():
+    for page, (title, _) in PAGES.items():
         file = folder / f"{page}.html"
-        file.write_text(TEMPLATE.format(title=title, head=look.head(), body=render(page, parameters, "file")))
+        body = render(page, parameters, "file")
+        file.write_text(render_template("report.html.j2", title=title, head=theme.head(), body=body))
         files.append(file)
     return files
 

@@ -57,7 +57,7 @@ def published_plays() -> Iterator[str]:
 
 def queries(user_id: str) -> dict[str, Callable[[], object]]:
     """Every query of the pages, at the widest the controls allow."""
-    from dashboards import listening_data as data
+    from dashboards import queries as data
 
     first = AS_OF - dt.timedelta(days=DAYS)
     found: dict[str, Callable[[], object]] = {}
@@ -115,12 +115,13 @@ def statement_ms(call: Callable[[], object]) -> float:
     return max(taken, default=0.0)
 
 
-# The first paint holds every number and drawing of the page, and controls that work: ten rows in each of the three
+# The prerendered page holds every number and SVG chart, and controls that work: ten rows in each of the three
 # rankings, calendar, clock and hours, the tables, the last line.
 COMPLETE = """() => {
-    const page = document.querySelector('#first') ?? document.querySelector('#root');
-    return page && page.querySelectorAll('.ranking li').length == 30 && page.querySelectorAll('svg.drawing').length == 3
-        && page.querySelectorAll('tbody tr').length >= 6 && page.querySelector('.colophon')?.checkVisibility();
+    const page = document.querySelector('#prerendered') ?? document.querySelector('#root');
+    return page && page.querySelectorAll('.ranking li').length == 30
+        && page.querySelectorAll('svg.svg-chart').length == 3
+        && page.querySelectorAll('tbody tr').length >= 6 && page.querySelector('.page-footer')?.checkVisibility();
 }"""
 PAINTED = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
@@ -142,7 +143,7 @@ def page_seconds(address: str, user_ids: list[str]) -> dict[str, tuple[float, fl
                 page.wait_for_function(COMPLETE)
                 page.evaluate(PAINTED)
                 complete = time.perf_counter() - began
-                page.wait_for_selector("body:not(:has(#first)) #root .colophon")
+                page.wait_for_selector("body:not(:has(#prerendered)) #root .page-footer")
                 if turn:  # the first visit fills the browser's cache
                     taken[user_id].append((complete, time.perf_counter() - began))
                 page.close()

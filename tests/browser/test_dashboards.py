@@ -17,16 +17,16 @@ import psycopg
 import pytest
 from playwright.sync_api import Page, TimeoutError, expect
 
-from dashboards import look
-from dashboards.panels import spotify_address
+from dashboards.components import formatting
+from dashboards.components.playlist_files import spotify_address
+from dashboards.pages import PAGES
 from tests.support.pipeline import HOSTILE_TRACK, LISTENERS, UNHEARD
 
 pytestmark = pytest.mark.browser
 
-PAGES = list(look.PAGES)
 ADA, BEA, *_ = (listener.display_name for listener in LISTENERS)
-# marimo's page is complete when its last part, the colophon, is there and the first paint has gone.
-COMPLETE = "body:not(:has(#first)) #root .colophon"
+# marimo's page is complete when its last line is there and the prerendered page is gone.
+COMPLETE = "body:not(:has(#prerendered)) #root .page-footer"
 
 
 def open_page(page: Page, site: str, name: str, **parameters: str) -> None:
@@ -52,7 +52,7 @@ def figure(page: Page, label: str) -> str:
     """The value of the first key figure with this label."""
     return (
         page.locator(".figure", has=page.locator("dt", has_text=re.compile(f"^{label}$")))
-        .first.locator(".value")
+        .prerendered.locator(".value")
         .inner_text()
     )
 
@@ -79,7 +79,7 @@ WORDS = """window.words = place => [...document.querySelectorAll(place + ' .list
     copy.querySelectorAll('.controls, .actions').forEach(control => control.remove());
     return copy.textContent.split(/\\s+/).filter(Boolean);
 });
-addEventListener('DOMContentLoaded', () => { window.painted = words('#first'); });"""
+addEventListener('DOMContentLoaded', () => { window.painted = words('#prerendered'); });"""
 
 
 @pytest.mark.parametrize("listener", LISTENERS, ids=lambda listener: listener.user_id)
@@ -90,32 +90,33 @@ def test_every_page_shows_every_listener(page, site, name, listener):
     # Every word and number was in the document itself, before any of marimo's scripts ran.
     assert page.evaluate("painted") == page.evaluate("words('#root')")
     expect(page.locator("h1")).to_have_count(1)
-    expect(page.locator(".colophon")).to_contain_text(listener.display_name)
-    expect(page.locator(".topbar a[aria-current=page]")).to_have_text(look.PAGES[name][0])
+    expect(page.locator(".page-footer")).to_contain_text(listener.display_name)
+    expect(page.locator(".topbar a[aria-current=page]")).to_have_text(PAGES[name][0])
     assert "nan" not in page.locator("body").inner_text().lower().split()
-    # What cannot be seen is said: drawings and charts have names.
-    assert page.locator("figure:not([aria-label]), .drawing:not([aria-label])").count() == 0
+    # What cannot be seen is said: charts have names.
+    assert page.locator("figure:not([aria-label]), .svg-chart:not([aria-label])").count() == 0
 
 
-def test_controls_of_the_first_paint_load_the_page_anew(page, site):
+def test_controls_of_the_prerendered_page_load_the_page_anew(page, site):
     """They work while marimo's scripts are still on their way."""
     # Held back, not refused: a refusal would be an error in the console.
     page.route("**/assets/index-*.js", lambda route: None)
     page.goto(f"{site}/overview/?listener=ada&period=28d", wait_until="commit")
-    first = page.locator("#first")
-    first.get_by_label("Listener").select_option(BEA)
-    expect(first.locator("h1")).to_have_text(BEA)
-    first.get_by_label("Period").select_option("2025")
-    expect(first.locator(".lead")).to_contain_text("1 Jan 2025")
-    first.get_by_label("time", exact=True).check()
-    expect(first.get_by_role("list", name="Tracks").locator(".amount").first).to_contain_text(
+    prerendered = page.locator("#prerendered")
+    prerendered.get_by_label("Listener").select_option(BEA)
+    expect(prerendered.locator("h1")).to_have_text(BEA)
+    prerendered.get_by_label("Period").select_option("2025")
+    expect(prerendered.locator(".lead")).to_contain_text("1 Jan 2025")
+    prerendered.get_by_label("time", exact=True).check()
+    expect(prerendered.get_by_role("list", name="Tracks").locator(".amount").first).to_contain_text(
         re.compile(r"\d (h|min|s)")
     )
-    first.get_by_label("Period").select_option("Own range …")
-    expect(first.get_by_label("To", exact=True)).to_have_value("2026-10-23")
-    first.get_by_label("To", exact=True).fill("2026-10-20")
-    expect(first.locator(".lead")).to_contain_text("20 Oct 2026")
-    assert parameters_of(page) == {"listener": "bea", "period": "2026-09-26..2026-10-20", "rank": "ms_played"}
+    prerendered.get_by_label("Period").select_option("Own range …")
+    # It begins with the days shown before.
+    expect(prerendered.get_by_label("To", exact=True)).to_have_value("2025-12-31")
+    prerendered.get_by_label("To", exact=True).fill("2025-12-20")
+    expect(prerendered.locator(".lead")).to_contain_text("20 Dec 2025")
+    assert parameters_of(page) == {"listener": "bea", "period": "2025-01-01..2025-12-20", "rank": "ms_played"}
 
 
 def test_key_figures_are_the_plays(page, site, reader):
@@ -132,7 +133,7 @@ def test_key_figures_are_the_plays(page, site, reader):
         " having min(local_date) >= '2026-01-01') discovered",
     )
     assert figure(page, "Plays") == f"{plays:,}"
-    assert figure(page, "Listening time") == look.duration(ms)
+    assert figure(page, "Listening time") == formatting.duration(ms)
     assert figure(page, "Tracks") == f"{tracks:,}"
     assert figure(page, "Artists") == f"{artists:,}"
     assert figure(page, "New artists") == f"{new_artists:,}"
@@ -176,7 +177,7 @@ def test_controls_change_the_page_and_the_address(page, site, reader):
     assert parameters_of(page)["listener"] == "bea"
     choose(page, "Period", "All time")
     (plays,) = one(reader, "select count(*) from analytics.listening_events where user_id = 'bea'")
-    expect(page.locator(".figure", has_text="Plays").first.locator(".value")).to_have_text(f"{plays:,}")
+    expect(page.locator(".figure", has_text="Plays").prerendered.locator(".value")).to_have_text(f"{plays:,}")
     assert parameters_of(page)["period"] == "all"
     page.get_by_label("time", exact=True).click()
     expect(page.get_by_role("list", name="Tracks").locator(".amount").first).to_contain_text(
@@ -267,7 +268,7 @@ def test_hostile_addresses_change_nothing(page, site, reader, name):
     page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
     before = one(reader, "select count(*), sum(plays) from analytics.daily_trends")
     # Every parameter meets every text once, over the pages.
-    turn = PAGES.index(name)
+    turn = list(PAGES).index(name)
     names = ("listener", "period", "by", "playlist", "rank", "run")
     open_page(page, site, name, **{key: HOSTILE[(turn + place) % len(HOSTILE)] for place, key in enumerate(names)})
     expect(page.locator(".notice.warn").first).to_be_visible()
@@ -301,7 +302,7 @@ def test_tampered_controls_change_nothing(page, site, reader, name):
         for hostile in HOSTILE:
             page.get_by_label(label, exact=True).evaluate(TAMPER, hostile)
     choose(page, "Listener", BEA)
-    expect(page.locator(".colophon")).to_contain_text(BEA)
+    expect(page.locator(".page-footer")).to_contain_text(BEA)
     assert dialogs == []
     assert one(reader, "select count(*), sum(plays) from analytics.daily_trends") == before
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psycopg
 
-from dashboards.listening_data.reader import DSN_VARIABLE
+from dashboards.queries.reader import DSN_VARIABLE
 from include.stack.local import postgres
 from tests.support.pipeline import create_migrated, pipeline, prepare
 

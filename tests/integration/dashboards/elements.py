@@ -82,5 +82,5 @@ def ranking(element: Element, label: str) -> list[tuple[str, str, str]]:
 
 
 def titles(element: Element) -> list[str]:
-    """What the marks of drawings say when pointed at."""
+    """What the marks of SVG charts say when pointed at."""
     return [words(each) for each in element.iter("title")]

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 import psycopg
 
-from dashboards.listening_data import Period
+from dashboards.queries import Period
 
 SESSION_GAP = pd.Timedelta(minutes=30)
 KEYS = {"artist": ["artist_name"], "track": ["track_id"], "album": ["artist_name", "album_name"]}

@@ -8,8 +8,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from dashboards import look
-from dashboards.rendering import render
+from dashboards.components import formatting
+from dashboards.prerender import render
 from include.stack.local import postgres
 from tests.integration.dashboards.elements import figures, of_class, parse, table, words
 from tests.support import pipeline
@@ -42,10 +42,10 @@ def test_every_page_tells_of_the_failure_and_shows_what_was_good(reader, pipelin
         ).fetchone()
     assert failures
     for page in ("overview", "trends", "personas", "playlists"):
-        shown = parse(render(page, {"listener": "bea"}, "first paint"))
+        shown = parse(render(page, {"listener": "bea"}, "prerender"))
         (notice,) = [each for each in of_class(shown, "notice") if each.get("role") == "alert"]
         assert f"The newest run failed {len(failures)} of its checks" in words(notice)
-        assert look.moment(good_at, "Asia/Tokyo") in words(notice)
+        assert formatting.moment(good_at, "Asia/Tokyo") in words(notice)
         assert notice.find("a").get("href") == "../quality/?listener=bea&period=28d"
     quality = parse(render("quality", {"listener": "bea"}, "file"))
     rows = table(quality, "Failed checks first")

@@ -17,13 +17,14 @@ from xml.etree.ElementTree import Element
 import pandas as pd
 import psycopg
 import pytest
+from markupsafe import Markup
 
-from dashboards import listening_data, look
-from dashboards.app import home_page
-from dashboards.charts import SCORE_PARTS
-from dashboards.listening_data import Period, period_of
-from dashboards.rendering import render
-from dashboards.vocabularies import WORDS
+from dashboards import charts, queries
+from dashboards.components import blocks, formatting
+from dashboards.components.vocabularies import SCORE_PARTS, WORDS
+from dashboards.home import home_page
+from dashboards.prerender import render
+from dashboards.queries import Period, period_of
 from include.stack.local import postgres
 from ml.personas.personas import RECENT_DAYS
 from tests.integration.dashboards.elements import figures, first, notes, of_class, parse, ranking, table, titles, words
@@ -52,12 +53,12 @@ class Shown:
     def __init__(self, page: str, monkeypatch: pytest.MonkeyPatch, **parameters: str) -> None:
         self.charts: dict[str, dict[str, Any]] = {}
 
-        def keep(drawing: Any, *, label: str, **_: Any) -> str:
-            self.charts[label] = drawing.to_dict()
-            return f'<figure role="img" aria-label="{look.text(label)}"></figure>'
+        def keep(chart: Any, *, label: str, **_: Any) -> Markup:
+            self.charts[label] = chart.to_dict()
+            return Markup('<figure role="img" aria-label="{}"></figure>').format(label)
 
         with monkeypatch.context() as patched:
-            patched.setattr(look, "chart", keep)
+            patched.setattr(charts, "figure", keep)
             self.page: Element = parse(render(page, parameters, "file"))
 
     def rows(self, label: str) -> pd.DataFrame:
@@ -81,7 +82,7 @@ def show(monkeypatch: pytest.MonkeyPatch):
 
 
 def period_for(recount: Recount, user_id: str, key: str) -> Period:
-    person = listening_data.listener(user_id)
+    person = queries.listener(user_id)
     assert person["first_date"] == recount.days[0]
     return period_of(key, recount.days[0], max(person["as_of"], recount.days[-1]))
 
@@ -91,7 +92,7 @@ def day_of(bucket: str) -> dt.date:
 
 
 def compared(now: float, before: float | None, of_what: str) -> str:
-    return words(parse(f"<p>{look.change(now, before, of_what)}</p>"))
+    return words(parse(f"<p>{blocks.change(now, before, of_what)}</p>"))
 
 
 # Overview -------------------------------------------------------------------------------------------------------------
@@ -116,17 +117,17 @@ def test_overview_key_figures(show, recount_of, user_id, key):
     now, plays = totals(period), recount.between(period)
     before = totals(period.previous) if period.previous else {}
     of_what = period.previous.label if period.previous else ""
-    today = listening_data.listener(user_id)["as_of"]
+    today = queries.listener(user_id)["as_of"]
     streak = recount.streaks.get(today) or recount.streaks.get(today - dt.timedelta(days=1)) or 0
     assert figures(page) == {
-        "Listening time": look.duration(now["Listening time"]),
+        "Listening time": formatting.duration(now["Listening time"]),
         **{label: f"{now[label]:,}" for label in ("Plays", "Artists", "Tracks", "New artists")},
         "Days with music": f"{plays['local_date'].nunique():,}",
         "Streak": f"{streak} days",
     }
     long_plays = (plays["ms_played"] >= 30_000).sum()
     shown = notes(page)
-    assert shown.pop("Plays") == compared(now["Plays"], before.get("Plays"), of_what) + look.of_30s(long_plays)
+    assert shown.pop("Plays") == compared(now["Plays"], before.get("Plays"), of_what) + formatting.of_30s(long_plays)
     assert shown == {
         **{
             label: compared(now[label], before.get(label), of_what)
@@ -159,7 +160,7 @@ def test_overview_rankings(show, recount_of, user_id, key, measure):
             expected.append(
                 (
                     name,
-                    f"{row['plays']:,} plays" if measure == "plays" else look.duration(row["ms_played"]),
+                    f"{row['plays']:,} plays" if measure == "plays" else formatting.duration(row["ms_played"]),
                     "new"
                     if was is None
                     else "= same rank"
@@ -181,12 +182,12 @@ def test_overview_when(show, recount_of, user_id, key):
     shown = titles(page)
 
     by_day = recount.plays.groupby("local_date").agg(plays=("event_id", "size"), ms=("ms_played", "sum"))
-    end = min(listening_data.listener(user_id)["as_of"], period.end)
+    end = min(queries.listener(user_id)["as_of"], period.end)
     first_day = end - dt.timedelta(days=end.weekday() + 7 * 52)
     for offset in range((end - first_day).days + 1):
         day = first_day + dt.timedelta(days=offset)
         heard = by_day.loc[day] if day in by_day.index else None
-        told = "silence" if heard is None else f"{heard.plays:,} plays, {look.duration(heard.ms)}"
+        told = "silence" if heard is None else f"{heard.plays:,} plays, {formatting.duration(heard.ms)}"
         assert f"{day:%a %-d %b %Y}: {told}" in shown
 
     hours = plays["local_started_at"].dt.hour
@@ -194,12 +195,14 @@ def test_overview_when(show, recount_of, user_id, key):
     for weekday, name in enumerate(("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")):
         for hour in range(24):
             heard = plays[(weekdays == weekday) & (hours == hour)]
-            told = "silence" if heard.empty else f"{look.duration(heard['ms_played'].sum())}, {len(heard):,} plays"
+            told = (
+                "silence" if heard.empty else f"{formatting.duration(heard['ms_played'].sum())}, {len(heard):,} plays"
+            )
             assert f"{name} {hour:02d}:00–{hour:02d}:59: {told}" in shown
     for hour in range(24):
         for name, chosen in (("Monday to Friday", weekdays < 5), ("Weekend", weekdays >= 5)):
             ms = plays[chosen & (hours == hour)]["ms_played"].sum()
-            assert f"{hour:02d}:00–{hour:02d}:59, {name}: {look.duration(ms)}" in shown
+            assert f"{hour:02d}:00–{hour:02d}:59, {name}: {formatting.duration(ms)}" in shown
     if len(plays):
         busiest = plays.groupby(hours)["ms_played"].sum().idxmax()
         assert f"{busiest:02d}:00" in words(page)
@@ -215,22 +218,22 @@ def test_overview_records_and_milestones(show, recount_of, user_id):
         return values.max(), values[values == values.max()].index[0]
 
     plays, day = best(by_day["plays"])
-    assert rows["Busiest day"] == [f"{plays:,} plays", "", look.day(day)]
+    assert rows["Busiest day"] == [f"{plays:,} plays", "", formatting.day(day)]
     ms, day = best(by_day["ms"])
-    assert rows["Most listening in a day"] == [look.duration(ms), "", look.day(day)]
+    assert rows["Most listening in a day"] == [formatting.duration(ms), "", formatting.day(day)]
     longest = recount.sessions.sort_values(["length_ms", "started_at"], ascending=[False, True]).iloc[0]
     assert rows["Longest session"] == [
-        look.duration(longest["length_ms"]),
+        formatting.duration(longest["length_ms"]),
         f"{longest['plays']} plays",
-        look.day(longest["local_date"]),
+        formatting.day(longest["local_date"]),
     ]
     days, day = best(pd.Series(recount.streaks))
-    assert rows["Longest streak"] == [f"{days} days", "", look.day(day)]
+    assert rows["Longest streak"] == [f"{days} days", "", formatting.day(day)]
     repeats = recount.plays.groupby(["local_date", "track_id"]).size()
     amount, what, on = rows["Most on repeat"]
     assert amount == f"{repeats.max()} plays"
     assert (what, on) in {
-        (f"{recount.track_name(track)} · {recount.track_artist(track)}", look.day(day))
+        (f"{recount.track_name(track)} · {recount.track_artist(track)}", formatting.day(day))
         for (day, track), plays in repeats.items()
         if plays == repeats.max()
     }
@@ -239,18 +242,18 @@ def test_overview_records_and_milestones(show, recount_of, user_id):
     if later:
         new = recount.first_days("artist").value_counts().reindex(later, fill_value=0)
         count, day = best(new)
-        assert rows["Most new artists in a day"] == [f"{count} artists", "", look.day(day)]
+        assert rows["Most new artists in a day"] == [f"{count} artists", "", formatting.day(day)]
 
     steps = [int(base * 10**power) for power in range(1, 7) for base in (1, 2.5, 5)]
     reached = sorted((step for step in steps if step <= len(recount.plays)), reverse=True)
     assert (table(page, "Plays since the first known one") if reached else []) == [
-        [f"{step:,} plays", look.day(recount.reached(step))] for step in reached[:6]
+        [f"{step:,} plays", formatting.day(recount.reached(step))] for step in reached[:6]
     ]
-    total, today = len(recount.plays), listening_data.listener(user_id)["as_of"]
+    total, today = len(recount.plays), queries.listener(user_id)["as_of"]
     following = min(step for step in steps if step > total)
     recent = sum(today - dt.timedelta(days=28) < day <= today for day in recount.plays["local_date"])
     when = today + dt.timedelta(days=math.ceil((following - total) / (recent / 28)))
-    assert f"Next: {following:,} plays, about {look.day(when)} at the pace" in words(page)
+    assert f"Next: {following:,} plays, about {formatting.day(when)} at the pace" in words(page)
 
 
 # Trends ---------------------------------------------------------------------------------------------------------------
@@ -337,12 +340,12 @@ def test_trends_sessions(show, recount_of, user_id, key):
     found = figures(shown.page)
     assert {label: found[label] for label in ("Sessions", "Median length", "Longest", "Plays a session")} == {
         "Sessions": f"{len(sessions):,}",
-        "Median length": look.duration(round(sessions["length_ms"].median())),
-        "Longest": look.duration(sessions["length_ms"].max()),
+        "Median length": formatting.duration(round(sessions["length_ms"].median())),
+        "Longest": formatting.duration(sessions["length_ms"].max()),
         "Plays a session": f"{sessions['plays'].mean():.1f}",
     }
     classes = pd.cut(
-        sessions["length_ms"] / 60_000, [-1, 15, 45, 120, 1e9], labels=listening_data.SESSION_LENGTHS, right=False
+        sessions["length_ms"] / 60_000, [-1, 15, 45, 120, 1e9], labels=queries.SESSION_LENGTHS, right=False
     )
     hours = sessions["local_started_at"].dt.hour
     expected = sessions.groupby([hours, classes.astype(str)])["length_ms"].agg(["size", "mean"])
@@ -367,17 +370,17 @@ def test_trends_years(show, recount_of, user_id):
         }
         busiest = by_day[by_day == by_day.max()].index[0]
         assert words(element.find("summary")) == (
-            f"{number}{look.duration(plays['ms_played'].sum())}, {len(plays):,} plays on {len(by_day)} days"
+            f"{number}{formatting.duration(plays['ms_played'].sum())}, {len(plays):,} plays on {len(by_day)} days"
         )
         assert figures(element) == {
-            "Listening": look.duration(plays["ms_played"].sum()),
+            "Listening": formatting.duration(plays["ms_played"].sum()),
             "Plays": f"{len(plays):,}",
             "New artists": f"{sum(day.year == number for day in recount.first_days('artist')):,}",
             "Longest streak": f"{max(in_year.values())} days",
             "Busiest day": f"{busiest:%-d %b}",
             "Busiest month": f"{dt.date(number, by_month.idxmax(), 1):%B}",
         }
-        assert notes(element)["Plays"] == look.of_30s((plays["ms_played"] >= 30_000).sum())
+        assert notes(element)["Plays"] == formatting.of_30s((plays["ms_played"] >= 30_000).sum())
         assert notes(element)["Busiest day"] == f"{by_day.max():,} plays"
         for kind in ("artist", "track", "album"):
             top = recount.ranked(kind, plays, "plays").head(3)
@@ -391,7 +394,7 @@ def test_milestones_of_a_million_plays(pipeline_socket, bulk_database, monkeypat
     dsn = postgres.conninfo(pipeline_socket, bulk_database, "listening_reader")
     monkeypatch.setenv("LISTENING_READER_DSN", dsn)
     begin = (RUNS[0] - BULK_DAYS * dt.timedelta(days=1)).date()
-    found = listening_data.milestones(BULK)
+    found = queries.milestones(BULK)
     assert found["plays"].max() == 1_000_000
     assert len(found) == 16
     for row in found.itertuples():
@@ -399,12 +402,12 @@ def test_milestones_of_a_million_plays(pipeline_socket, bulk_database, monkeypat
     page = parse(render("overview", {"listener": BULK, "period": "all"}, "file"))
     assert table(page, "Plays since the first known one")[0] == [
         "1,000,000 plays",
-        look.day(begin + dt.timedelta(days=999_999 // BULK_A_DAY)),
+        formatting.day(begin + dt.timedelta(days=999_999 // BULK_A_DAY)),
     ]
     assert figures(page)["Plays"] == f"{BULK_DAYS * BULK_A_DAY:,}"
     cut_off = len(range(0, BULK_DAYS * BULK_A_DAY, 9))
-    assert look.of_30s(BULK_DAYS * BULK_A_DAY - cut_off) in notes(page)["Plays"]
-    by_week = listening_data.trend(BULK, period_of("all", begin, RUNS[0].date()), "week")
+    assert formatting.of_30s(BULK_DAYS * BULK_A_DAY - cut_off) in notes(page)["Plays"]
+    by_week = queries.trend(BULK, period_of("all", begin, RUNS[0].date()), "week")
     with psycopg.connect(dsn) as connection:
         plays = query(
             connection, "select local_date, artist_name from analytics.listening_events where user_id = %s", BULK
@@ -460,8 +463,8 @@ def test_personas_cards(show, reader, recount_of, clustered, user_id):
         share = sessions[own]["ms_played"].sum() / sessions["ms_played"].sum()
         lately = recent[recent["persona_id"] == persona_id]["ms_played"].sum() / max(recent["ms_played"].sum(), 1)
         told = [words(each) for each in first(cards[label], "share").iter("b")]
-        assert told[0] == look.percent(round(share, 4))
-        assert told[1] == look.percent(round(lately, 4))
+        assert told[0] == formatting.percent(round(share, 4))
+        assert told[1] == formatting.percent(round(lately, 4))
         assert told[2] == f"{own.sum():,}"
         change = round(lately, 4) - round(share, 4)
         trend = (
@@ -474,7 +477,9 @@ def test_personas_cards(show, reader, recount_of, clustered, user_id):
         for name, values in features.items():
             counted = name in ("minutes", "unique_artists")
             expected = [
-                f"{sorted(chosen)[(len(chosen) - 1) // 2]:,.0f}" if counted else look.percent(round(chosen.mean(), 4))
+                f"{sorted(chosen)[(len(chosen) - 1) // 2]:,.0f}"
+                if counted
+                else formatting.percent(round(chosen.mean(), 4))
                 for chosen in (values[own.to_numpy()], values)
             ]
             assert measures[name.replace("_", " ")] == expected, name
@@ -494,8 +499,8 @@ def test_personas_model_note(show, reader, clustered, user_id):
         model["trained_from"] <= day <= model["trained_to"] for day in sessions["local_date"]
     )
     assert (
-        f"{model['k']} groups found in {model['training_sessions']:,} sessions from {look.day(model['trained_from'])} "
-        f"to {look.day(model['trained_to'])}"
+        f"{model['k']} groups found in {model['training_sessions']:,} sessions from "
+        f"{formatting.day(model['trained_from'])} to {formatting.day(model['trained_to'])}"
     ) in words(page)
 
 
@@ -538,7 +543,7 @@ def test_personas_time_hours_and_sessions(show, reader, recount_of, clustered, u
     nearest = sessions.sort_values(["persona_id", "distance", "session_id"], ascending=[True, True, False])
     nearest = nearest.groupby("persona_id").head(per_persona)
     assert [words(first(each, "small")) for each in typical] == [
-        f"{row.local_started_at:%A %-d %B %Y, %H:%M}: {look.duration(row.length_ms)}, {row.plays:,} plays, "
+        f"{row.local_started_at:%A %-d %B %Y, %H:%M}: {formatting.duration(row.length_ms)}, {row.plays:,} plays, "
         f"{row.artists:,} artists"
         for row in nearest.itertuples()
     ]
@@ -565,19 +570,19 @@ def test_playlists(show, reader, recount_of, user_id):
     page = show("playlists", listener=user_id).page
     # In a file: the newest playlist of every persona.
     newest = lists.drop_duplicates("persona_id")
-    parts = of_class(page, "sleeve")
+    parts = of_class(page, "playlist-head")
     assert len(parts) == len(newest)
     rows, changes = of_class(page, "track"), [words(each) for each in page.iter("h3")]
     shown_tracks, place = iter(rows), iter(changes)
     for head, (playlist_id, persona_id, as_of) in zip(parts, newest.itertuples(index=False), strict=True):
         own = tracks[tracks["playlist_id"] == playlist_id]
-        if as_of == max(recount.days) or as_of == listening_data.listener(user_id)["as_of"]:
+        if as_of == max(recount.days) or as_of == queries.listener(user_id)["as_of"]:
             # A track of unknown length counts with its plays' mean.
             length = sum(
                 int(row.duration_ms if row.duration_ms == row.duration_ms else mean_ms[row.track_id])
                 for row in own.itertuples()
             )
-            assert f"{len(own)} tracks, {look.duration(length)}, made {look.day(as_of)}" in words(head)
+            assert f"{len(own)} tracks, {formatting.duration(length)}, made {formatting.day(as_of)}" in words(head)
         most = max(sum(abs(getattr(row, part)) for part in SCORE_PARTS) for row in own.itertuples())
         for row in own.itertuples():
             track = next(shown_tracks)
@@ -589,7 +594,7 @@ def test_playlists(show, reader, recount_of, user_id):
             assert [part.get("class") == "minus" for part in first(track, "parts")] == [
                 getattr(row, part) < 0 for part in SCORE_PARTS
             ]
-            assert words(track.findall("span")[-1]) == look.clock_length(row.duration_ms)
+            assert words(track.findall("span")[-1]) == formatting.track_length(row.duration_ms)
             assert row.reason in words(first(track, "reason"))
         earlier = lists[(lists["persona_id"] == persona_id) & (lists["as_of"] < as_of)].head(1)
         if len(own) and len(earlier):
@@ -613,7 +618,7 @@ def owner(pipeline_socket, demo_database):
 @pytest.mark.parametrize("user_id", IDS)
 def test_quality_key_figures(show, reader, recount_of, user_id):
     recount, page = recount_of(user_id), show("quality", listener=user_id).page
-    person = listening_data.listener(user_id)
+    person = queries.listener(user_id)
     last = recount.plays["played_at"].max()
     features = set(
         query(reader, "select track_id from audio_features where status = 'found' and energy is not null")["track_id"]
@@ -622,14 +627,14 @@ def test_quality_key_figures(show, reader, recount_of, user_id):
     authorized = {"ada": 40, "bea": 160, "carl": 90, "dora": 10}[user_id]
     at = (NOW - dt.timedelta(days=authorized)).date()
     assert figures(page) == {
-        "Data up to": look.day(person["as_of"]),
-        "Last play known": look.moment(last, person["time_zone"]).split(",")[0],
+        "Data up to": formatting.day(person["as_of"]),
+        "Last play known": formatting.moment(last, person["time_zone"]).split(",")[0],
         "Authorization age": f"{(person['as_of'] - at).days} days",
-        "Plays with audio features": look.percent(covered.mean()),
+        "Plays with audio features": formatting.percent(covered.mean()),
     }
-    ends = f"ends about {look.day(at + dt.timedelta(days=182))}"
+    ends = f"ends about {formatting.day(at + dt.timedelta(days=182))}"
     assert notes(page)["Authorization age"] == (f"{ends}: authorize again" if authorized >= 150 else ends)
-    assert notes(page)["Last play known"] == look.moment(last, person["time_zone"])
+    assert notes(page)["Last play known"] == formatting.moment(last, person["time_zone"])
 
 
 def rows_of(path: Path) -> int:
@@ -720,25 +725,26 @@ def test_quality_accounts_gaps_and_calls(show, owner, recount_of):
         recount = recount_of(listener.user_id)
         assert name == listener.display_name
         long_plays = (recount.plays["ms_played"] >= 30_000).sum()
-        assert plays == f"{len(recount.plays):,}{look.of_30s(long_plays)}"
+        assert plays == f"{len(recount.plays):,}{formatting.of_30s(long_plays)}"
         assert ("✕ not authorized" in pipelines) == (listener.user_id == "carl")
         (authorized_at,) = owner.execute(
             "select authorized_at from listeners where user_id = %s", [listener.user_id]
         ).fetchone()
-        assert authorized == look.day(authorized_at.date())
+        assert authorized == formatting.day(authorized_at.date())
         own = query(owner, "select * from ingestion_gaps where user_id = %s order by gap_start desc", listener.user_id)
         still_open = own["closed_at"].isna().sum()
         assert gaps == (f"{still_open} open" if still_open else f"{len(own)} closed" if len(own) else "none")
 
         shown = show("quality", listener=listener.user_id, period="365d")
         if len(own):
-            zone = listening_data.listener(listener.user_id)["time_zone"]
+            zone = queries.listener(listener.user_id)["time_zone"]
             assert [row[:2] for row in table(shown.page, "Plays lost to Spotify's window of 50")] == [
-                [look.moment(gap.gap_start, zone), look.moment(gap.gap_end, zone)] for gap in own.itertuples()
+                [formatting.moment(gap.gap_start, zone), formatting.moment(gap.gap_end, zone)]
+                for gap in own.itertuples()
             ]
         calls = shown.rows("Calls to Spotify a day by endpoint")
         counted = query(owner, "select * from spotify_api_calls where user_id = %s", listener.user_id)
-        counted = counted[counted["called_on"] <= listening_data.listener(listener.user_id)["as_of"]]
+        counted = counted[counted["called_on"] <= queries.listener(listener.user_id)["as_of"]]
         assert {(day_of(row.called_on), row.endpoint): row.calls for row in calls.itertuples()} == {
             (row.called_on, row.endpoint): row.calls for row in counted.itertuples()
         }
@@ -772,16 +778,17 @@ def test_quality_checks(show, owner):
 
 
 def test_home(recount_of):
-    page = parse(home_page({}).split("<body>")[1].split("</body>")[0])
-    shelves = {words(shelf.find(".//h2")): shelf for shelf in of_class(page, "shelf")}
+    page = parse(home_page().split("<body>")[1].split("</body>")[0])
+    cards = {words(card.find(".//h2")): card for card in of_class(page, "listener")}
     for listener in LISTENERS:
-        recount, today = recount_of(listener.user_id), listening_data.listener(listener.user_id)["as_of"]
+        recount, today = recount_of(listener.user_id), queries.listener(listener.user_id)["as_of"]
         recent = [today - dt.timedelta(days=28) < day <= today for day in recount.plays["local_date"]]
-        facts = words(shelves[listener.display_name].find(".//p"))
+        facts = words(cards[listener.display_name].find(".//p"))
         assert facts == (
-            f"{look.duration(recount.plays[recent]['ms_played'].sum())} in the last 28 days, "
+            f"{formatting.duration(recount.plays[recent]['ms_played'].sum())} in the last 28 days, "
             f"{len(recount.plays):,} plays, "
-            f"{look.of_30s((recount.plays['ms_played'] >= 30_000).sum())}, since {look.day(recount.days[0])}"
+            f"{formatting.of_30s((recount.plays['ms_played'] >= 30_000).sum())}, "
+            f"since {formatting.day(recount.days[0])}"
         )
 
 

@@ -9,8 +9,9 @@ from xml.etree.ElementTree import Element
 
 import pytest
 
-from dashboards import listening_data, look
-from dashboards.rendering import render
+from dashboards import queries
+from dashboards.pages import PAGES
+from dashboards.prerender import render
 from tests.integration.dashboards.elements import figures, of_class, parse, words
 from tests.support.pipeline import LISTENERS
 
@@ -56,14 +57,14 @@ def pattern(figure: str) -> re.Pattern[str]:
     return re.compile(re.escape(figure).replace("…", ".+"))
 
 
-@pytest.mark.parametrize("page", look.PAGES)
+@pytest.mark.parametrize("page", PAGES)
 def test_every_figure_of_a_page_is_listed(page):
     patterns = [pattern(row.figure) for row in listed() if row.page == page]
     seen: set[str] = set()
     for listener in LISTENERS:
         for period in ("28d", "2026", "all"):
             parameters = {"listener": listener.user_id, "period": period}
-            seen |= shown_figures(parse(render(page, parameters, "first paint")))
+            seen |= shown_figures(parse(render(page, parameters, "prerender")))
     assert {name for name in seen if not any(each.fullmatch(name) for each in patterns)} == set()
     # and what is listed under such a name is shown
     for row in listed():
@@ -72,8 +73,8 @@ def test_every_figure_of_a_page_is_listed(page):
 
 
 def test_every_query_is_listed_and_every_listed_one_exists():
-    queries = {name for name in listening_data.__all__ if name.islower()} - CHOICES
-    assert {row.query.strip("`") for row in listed()} == queries
+    names = {name for name in queries.__all__ if name.islower()} - CHOICES
+    assert {row.query.strip("`") for row in listed()} == names
 
 
 @pytest.mark.parametrize("row", listed(), ids=lambda row: f"{row.page}: {row.figure}")

@@ -1,4 +1,4 @@
-"""Each word that a constraint allows has a look of its own, on every page that shows it."""
+"""Each word that a constraint allows is shown in a way of its own, on every page that shows it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import re
 
 import psycopg
 import pytest
+from markupsafe import Markup
 
-from dashboards import drawings, listening_data, panels
-from dashboards.rendering import render
-from dashboards.vocabularies import BAD, GOOD, WARN, WORDS, word
+from dashboards import queries
+from dashboards.components import playlists, quality
+from dashboards.components.vocabularies import BAD, GOOD, WARN, WORDS, word
+from dashboards.prerender import render
 from include.stack.local import postgres
 from tests.integration.dashboards.elements import of_class, parse, words
 
@@ -77,7 +79,7 @@ def rewritten(monkeypatch: pytest.MonkeyPatch):
     """Has every row of a query's frame say another word, one after the other."""
 
     def rewrite(query: str, column: str, values: list[str]) -> None:
-        original = getattr(listening_data, query)
+        original = getattr(queries, query)
 
         def with_words(*args, **kwargs):
             frame = original(*args, **kwargs)
@@ -87,7 +89,7 @@ def rewritten(monkeypatch: pytest.MonkeyPatch):
             frame[column] = [values[number % len(values)] for number in range(len(frame))]
             return frame
 
-        monkeypatch.setattr(listening_data, query, with_words)
+        monkeypatch.setattr(queries, query, with_words)
 
     return rewrite
 
@@ -101,7 +103,7 @@ SHOWN = [
 
 
 @pytest.mark.parametrize(("page", "listener", "query", "key"), SHOWN, ids=[".".join(each[3]) for each in SHOWN])
-def test_every_word_is_shown_with_its_look(rewritten, page, listener, query, key):
+def test_every_word_is_shown_as_its_vocabulary_says(rewritten, page, listener, query, key):
     rewritten(query, key[1], list(WORDS[key]))
     shown = parse(render(page, {"listener": listener}, "file"))
     tags = {(words(tag), tag.get("class")) for tag in of_class(shown, "tag")}
@@ -115,20 +117,20 @@ def test_every_word_is_shown_with_its_look(rewritten, page, listener, query, key
 def test_every_skip_reason_is_shown(monkeypatch):
     reasons = dict.fromkeys(WORDS["ingested_files", "skipped_rows"], 1)
     reasons["wrong_type_ms_played"] = reasons.pop("wrong_type_")
-    files = listening_data.files("bea")
-    monkeypatch.setattr(listening_data, "files", lambda _: files.assign(skipped_rows=[reasons] * len(files)))
+    files = queries.files("bea")
+    monkeypatch.setattr(queries, "files", lambda _: files.assign(skipped_rows=[reasons] * len(files)))
     cells = {words(cell) for cell in parse(render("quality", {"listener": "bea"}, "file")).iter("td")}
     for reason in reasons:
         assert f"import: {word('ingested_files', 'skipped_rows', reason).label}" in cells
 
 
 def test_every_state_of_ingestion_is_shown(monkeypatch):
-    accounts = listening_data.accounts()
+    accounts = queries.accounts()
     for pipeline, told in WORDS["ingestion_state", "pipeline"].items():
         for status, (label, mark, tone) in WORDS["ingestion_state", "status"].items():
             states = [{"pipeline": pipeline, "status": status, "message": None}]
             monkeypatch.setattr(
-                listening_data,
+                queries,
                 "accounts",
                 lambda states=states: accounts.assign(states=[states] * len(accounts)),
             )
@@ -140,18 +142,18 @@ def test_every_state_of_ingestion_is_shown(monkeypatch):
 
 
 def test_every_state_of_a_playlist_on_spotify_is_shown():
-    made = listening_data.playlists("bea")
+    made = queries.playlists("bea")
     for status, (label, mark, tone) in WORDS["published_playlists", "status"].items():
         own = made.iloc[0].copy()
         own["published_status"], own["published_message"] = status, None
-        (tag,) = of_class(parse(panels.sleeve(own, made, [])), "tag")
+        (tag,) = of_class(parse(playlists.playlist_head(own, Markup())), "tag")
         assert (words(tag), tag.get("class")) == (f"{mark} {label}", f"tag {tone}")
 
 
 def test_every_outcome_of_a_check_is_shown():
-    history = listening_data.check_history().head(3).copy()
+    history = queries.check_history().head(3).copy()
     history["outcome"] = list(WORDS["qa_validation_results", "outcome"])
-    shown = parse(drawings.check_history(history))
+    shown = parse(quality.check_history(history))
     assert {(words(mark), mark.get("class")) for mark in of_class(shown, "mark") if words(mark) != "·"} == {
         (mark, f"mark {tone}") for _, mark, tone in WORDS["qa_validation_results", "outcome"].values()
     }

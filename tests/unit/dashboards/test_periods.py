@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboards.listening_data import period_of
+from dashboards.queries import period_of
 
 FIRST, LAST = dt.date(2023, 3, 5), dt.date(2026, 6, 30)
 

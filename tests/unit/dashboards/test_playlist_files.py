@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pandas as pd
 
-from dashboards import panels
+from dashboards.components import playlist_files
 
 PLAYLIST = pd.Series({"name": "Night & day\n<mix>", "description": "d", "as_of": dt.date(2026, 6, 30)})
 TRACKS = pd.DataFrame(
@@ -30,13 +30,13 @@ TRACKS = pd.DataFrame(
 
 
 def test_csv_runs_no_formula():
-    rows = list(csv.DictReader(io.StringIO(panels.playlist_csv(TRACKS).decode("utf-8-sig"))))
+    rows = list(csv.DictReader(io.StringIO(playlist_files.playlist_csv(TRACKS).decode("utf-8-sig"))))
     assert [row["track_name"] for row in rows] == ["'=HYPERLINK(1)", "Line\nbreak"]
     assert [float(row["score"]) for row in rows] == [0.9, 0.5]
 
 
 def test_m3u_keeps_one_line_an_entry():
-    assert panels.playlist_m3u(PLAYLIST, TRACKS).decode().splitlines() == [
+    assert playlist_files.playlist_m3u(PLAYLIST, TRACKS).decode().splitlines() == [
         "#EXTM3U",
         "#PLAYLIST:Night & day <mix>",
         "#EXTINF:187,A, “B” & C - =HYPERLINK(1)",
@@ -47,7 +47,7 @@ def test_m3u_keeps_one_line_an_entry():
 
 
 def test_xspf_is_xml_with_locations_where_known():
-    root = ElementTree.fromstring(panels.playlist_xspf(PLAYLIST, TRACKS))
+    root = ElementTree.fromstring(playlist_files.playlist_xspf(PLAYLIST, TRACKS))
     space = {"x": "http://xspf.org/ns/0/"}
     assert root.findtext("x:title", None, space) == PLAYLIST["name"]
     assert [len(track.findall("x:location", space)) for track in root.findall(".//x:track", space)] == [1, 0]
