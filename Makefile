@@ -123,8 +123,8 @@ chaos: $(INSTALLED)  ## Kill and starve a demo stack, then compare it with an un
 test: $(INSTALLED)  ## Run all tests, or some: ARGS='tests/unit -k parse'
 	@$(PYTHON) -m pytest $(or $(ARGS),--numprocesses 2 --dist loadfile --no-loadscope-reorder)
 
-# The unit tests, and the integration tests of single SQL steps, of the compose file and of the local server.
-FAST := tests/unit tests/integration/analytics tests/integration/operations/test_compose.py tests/integration/stack
+# The unit tests, and the integration tests of the compose file, which need no database either.
+FAST := tests/unit tests/integration/operations/test_compose.py
 .PHONY: test-fast
 test-fast: $(INSTALLED)  ## Run the quick tests, without browser and scheduler, in under a minute
 	@$(PYTHON) -m pytest --numprocesses auto --dist worksteal $(FAST) $(ARGS)
