@@ -3,8 +3,8 @@ FROM apache/airflow:3.3.2-python3.12
 USER airflow
 ENV UV_CACHE_DIR=/tmp/uv-cache UV_LINK_MODE=copy
 
-# Exactly the lock, instead of what the official image carries; what only tests and linters need stays out, and what only
-# the KubernetesExecutor needs (0.2 GB), unless EXCEPT is empty.
+# Install exactly requirements.lock instead of the official image's packages, without those that only tests and linters
+# need and, unless EXCEPT is empty, without those that only the KubernetesExecutor needs (0.2 GB).
 ARG EXCEPT="apache-airflow-providers-cncf-kubernetes|kubernetes|kubernetes-asyncio"
 RUN --mount=type=cache,target=/tmp/uv-cache,uid=50000,gid=0 \
     --mount=type=bind,source=requirements.lock,target=/tmp/requirements.lock \
@@ -20,12 +20,12 @@ ENV PYTHONPATH=/opt/listening:/opt/listening/plugins \
     AIRFLOW__CORE__AUTH_MANAGER=airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager \
     LISTENING_EXPORTS=/opt/airflow/exports
 
-# Mount points the airflow user owns: a fresh volume takes over their owner.
+# Mount points that belong to the airflow user: a new volume takes over the owner.
 RUN cd /opt/airflow && mkdir -p exports logs settings simulator \
     secrets/airflow secrets/admin secrets/broker secrets/connections secrets/dashboards secrets/demo secrets/listening-db \
     secrets/listening-init secrets/metadata-db secrets/tools secrets/vault secrets/worker
 
-# Owned by root: a task cannot change the code.
+# The code belongs to root, so that no task can change it.
 WORKDIR /opt/listening
 COPY --link include include
 COPY --link ml ml

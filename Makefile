@@ -1,4 +1,4 @@
-# Every command of the project. Needs only Python 3.11 to 3.13 and Debian's tools; all state lives in .local/.
+# Every command of the project. Needs only Python 3.11 to 3.13 and Debian's tools; all state is in .local/.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
@@ -11,14 +11,14 @@ STACK := $(PYTHON) -m include.stack.local
 LOCK := $(UV) pip compile --universal --python-version 3.11 --quiet --no-header --no-emit-find-links --no-emit-index-url
 
 export PYTHONPATH := $(CURDIR)
-# Airflow is a dozen processes that import the same thousand modules.
+# Bytecode is kept: a dozen Airflow processes import the same thousand modules.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help:  ## List these targets
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-# The first interpreter that runs: a pyenv shim may exist and still fail.
+# Takes the first interpreter that really runs: a pyenv shim may exist and fail.
 .PHONY: install
 install:
 	@set -e; \
@@ -38,24 +38,24 @@ install:
 	fi; \
 	touch $(INSTALLED)
 
-# Two makes at once: the second waits, then finds the work done.
+# If two makes run at once, the second waits and then finds the work done.
 $(INSTALLED): requirements.lock
 	@mkdir -p .local && flock .local/install.lock $(MAKE) install
 
 .PHONY: demo
-demo: $(INSTALLED)  ## Simulated Spotify, Airflow and dashboards; one run; stays up until Ctrl-C
+demo: $(INSTALLED)  ## Start simulated Spotify, Airflow and dashboards, run one day, stay up until Ctrl-C
 	@$(STACK) demo
 
 .PHONY: demo-once
-demo-once: $(INSTALLED)  ## The same, then stops everything; exit status 0 only if the run succeeded
+demo-once: $(INSTALLED)  ## The same, but stop after the run; exit status 0 only if it succeeded
 	@$(STACK) demo-once
 
 .PHONY: up
-up: $(INSTALLED)  ## The same stack against the real Spotify (.env, make authorize first)
+up: $(INSTALLED)  ## Start the same against the real Spotify (needs .env, then make authorize)
 	@$(STACK) up
 
 .PHONY: authorize
-authorize: $(INSTALLED)  ## Add a Spotify account: opens a loopback address to log in
+authorize: $(INSTALLED)  ## Add a Spotify account, or renew its authorization: log in with a browser
 	@$(STACK) exec --real -- python -m include.operations.authorize $(ARGS)
 
 .PHONY: psql
@@ -67,31 +67,31 @@ airflow: $(INSTALLED)  ## Airflow's command line, for example ARGS='dags list'
 	@$(STACK) exec -- python -m airflow $(ARGS)
 
 .PHONY: dashboards
-dashboards: $(INSTALLED)  ## Only the dashboards, on the data that is there
+dashboards: $(INSTALLED)  ## Serve only the dashboards
 	@$(STACK) dashboards
 
 .PHONY: report
-report: $(INSTALLED)  ## The dashboards as HTML files in .local/report, for example ARGS='--listener ada --period 2026'
+report: $(INSTALLED)  ## Write the dashboards as HTML files to .local/report, for example ARGS='--listener ada --period 2026'
 	@$(STACK) exec -- python -m dashboards.report $(ARGS)
 
 .PHONY: stop
-stop: $(INSTALLED)  ## Stop a stack started elsewhere, and what a killed one left behind
+stop: $(INSTALLED)  ## Stop a stack started elsewhere, and whatever a killed one left running
 	@$(STACK) stop
 
 .PHONY: clean
 clean: $(INSTALLED)  ## Remove all state but the virtual environment (YES=1 also removes a real listener's data)
 	@$(STACK) clean $(if $(YES),--yes)
 
-# Where these act: the local installation, or with IN=compose the one in containers.
+# These act on the local installation, or with IN=compose on the one in containers.
 TOOLS := docker compose run --rm --quiet-pull -T tools
 BACKUPS := .local/backups
 
 .PHONY: secrets
-secrets:  ## Containers: generate the secrets that are missing, show the Airflow login
+secrets:  ## In containers: generate missing secrets, show the Airflow log-in
 	@docker compose build --quiet secrets && docker compose run --rm -T secrets && docker compose run --rm --no-deps -T tools login
 
 .PHONY: backup
-backup: $(INSTALLED)  ## Back the listening database up into .local/backups (IN=compose: of the containers)
+backup: $(INSTALLED)  ## Back up the listening database to .local/backups (IN=compose: the containers')
 ifeq ($(IN),compose)
 	@mkdir -p -m 700 $(BACKUPS) && file=$(BACKUPS)/listening-$$(date -u +%Y%m%dT%H%M%SZ).tar && \
 	  $(TOOLS) backup >$$file.new && mv $$file.new $$file && echo "$$file"
@@ -100,7 +100,7 @@ else
 endif
 
 .PHONY: restore
-restore: $(INSTALLED)  ## Replace the listening database by a backup: FILE=… YES=1 (IN=compose: of the containers)
+restore: $(INSTALLED)  ## Replace the listening database by a backup: FILE=… YES=1 (IN=compose: the containers')
 ifeq ($(IN),compose)
 	@$(TOOLS) restore $(if $(YES),--yes) <"$(FILE)"
 else
@@ -108,23 +108,29 @@ else
 endif
 
 .PHONY: forget
-forget: $(INSTALLED)  ## Remove a listener and everything about them: LISTENER=… YES=1 (IN=compose: in the containers)
+forget: $(INSTALLED)  ## Remove a listener and everything about them: LISTENER=… YES=1 (IN=compose: the containers')
 	@$(if $(filter compose,$(IN)),$(TOOLS) forget,$(STACK) exec -- python -m include.operations.forget) "$$LISTENER" $(if $(YES),--yes)
 
 .PHONY: doctor
-doctor: $(INSTALLED)  ## What is configured, reachable, stale or about to expire, and what to do (IN=compose)
+doctor: $(INSTALLED)  ## Check configuration, reachability, staleness and expiry, and say what to do (IN=compose)
 	@$(if $(filter compose,$(IN)),$(TOOLS) doctor,$(STACK) exec -- python -m include.operations.doctor)
 
 .PHONY: chaos
-chaos: $(INSTALLED)  ## Kill and starve a demo stack, compare with an undisturbed one (ARGS='--minutes 5')
-	@$(PYTHON) -m tests.chaos.chaos $(ARGS)
+chaos: $(INSTALLED)  ## Kill and starve a demo stack, then compare it with an undisturbed one (ARGS='--minutes 5')
+	@$(PYTHON) -m tests.chaos $(ARGS)
 
 .PHONY: test
-test: $(INSTALLED)  ## All tests, or some: ARGS='tests/unit -k parse'
+test: $(INSTALLED)  ## Run all tests, or some: ARGS='tests/unit -k parse'
 	@$(PYTHON) -m pytest $(or $(ARGS),--numprocesses 2 --dist loadfile --no-loadscope-reorder)
 
+# The unit tests, and the integration tests of the compose file, which need no database either.
+FAST := tests/unit tests/integration/operations/test_compose.py
+.PHONY: test-fast
+test-fast: $(INSTALLED)  ## Run the quick tests, without browser and scheduler, in under a minute
+	@$(PYTHON) -m pytest --numprocesses auto --dist worksteal $(FAST) $(ARGS)
+
 .PHONY: check-exports
-check-exports: $(INSTALLED)  ## Real export files through everything, in a database of their own: FILES='a.zip b.zip'
+check-exports: $(INSTALLED)  ## Run real export files through the whole pipeline in a temporary database: FILES='a.zip b.zip'
 	@PYTHONPATH=.:plugins:dags $(PYTHON) -m tests.support.real_exports $(FILES)
 
 .PHONY: lint
@@ -138,12 +144,12 @@ lint: $(INSTALLED)  ## Ruff, format, types, SQL, notebooks, compose file
 	@if [ -f docker-compose.yaml ] && docker compose version >/dev/null 2>&1; then docker compose config --quiet; fi
 
 .PHONY: format
-format: $(INSTALLED)  ## Rewrite the code as `make lint` wants it
+format: $(INSTALLED)  ## Format the code and fix what can be fixed
 	@$(PYTHON) -m ruff check --fix .
 	@$(PYTHON) -m ruff format .
 
 .PHONY: bench
-bench: $(INSTALLED)  ## Measure; prints a table, writes .local/bench.json and .log (ARGS=<benchmark names>)
+bench: $(INSTALLED)  ## Measure: print a table, write .local/bench.json and bench.log (ARGS=<benchmark names>)
 	@$(PYTHON) -m tests.benchmarks $(ARGS)
 
 .PHONY: evaluate
@@ -151,7 +157,7 @@ evaluate: $(INSTALLED)  ## Rankings and playlists against simple rivals (FILES="
 	@FILES='$(FILES)' $(PYTHON) -m ml.evaluation.evaluate
 
 .PHONY: lifelike
-lifelike: $(INSTALLED)  ## Statistics of the simulated listening beside real ones (FILES='a.zip b.zip': your own exports too)
+lifelike: $(INSTALLED)  ## Compare statistics of simulated and real listening (FILES='a.zip b.zip': your own exports too)
 	@$(PYTHON) -m include.demo.history_statistics $(FILES)
 
 .PHONY: lock

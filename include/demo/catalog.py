@@ -109,7 +109,6 @@ class Catalog:
     circles: list[list[Artist]]
     tracks: dict[str, Track]
     artists_by_id: dict[str, Artist]
-    albums_by_id: dict[str, Album]
     episodes: list[Episode]
     chapters: list[Chapter]
     local_files: list[LocalFile]
@@ -150,7 +149,6 @@ def catalog() -> Catalog:
         circles=circles,
         tracks=tracks,
         artists_by_id={artist.artist_id: artist for artist in artists},
-        albums_by_id={album.album_id: album for artist in artists for album in artist.albums},
         episodes=_episodes(draws),
         chapters=_chapters(draws),
         local_files=_local_files(draws),

@@ -70,6 +70,8 @@ class Session:
 
 @dataclass
 class History:
+    """Every play of a listener up to `until`, and the sessions they belong to."""
+
     listener: Listener
     seed: int
     until: datetime
@@ -134,6 +136,7 @@ class _Circle:
     history: list[Track] = field(default_factory=list)
 
     def interest(self, day: int) -> float:
+        """How much the listener likes the circle on that day; 0 before they know it."""
         if day < self.known_from:
             return 0.0
         while day >= self.phase_ends:
@@ -145,6 +148,8 @@ class _Circle:
 
 @dataclass(slots=True)
 class _Obsession:
+    """A track that the listener plays again and again for some days."""
+
     track: Track
     circle: int
     since: int

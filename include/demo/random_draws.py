@@ -1,8 +1,7 @@
-"""Random draws that give the same numbers on every supported Python and machine.
+"""Random draws that are the same on every supported Python version and machine.
 
-Only `random.Random.random()` is used underneath: the one method whose sequence Python guarantees for a seed. Everything
-else is arithmetic on it. Each day and each thing drawn has a stream of its own, named by text, so that drawing more of
-one never shifts another.
+They all come from `random.Random.random()`, the one method for which Python guarantees the sequence of a seed. Each day
+and each kind of draw has a stream of its own, named by its key, so that more draws of one do not change another.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ class RandomDraws:
         return median * math.exp(self.normal(0.0, sigma))
 
     def power_law_lag(self, n: int) -> int:
-        """How far back to reach among n things: 1 is the latest, probability falls a little faster than 1 / lag."""
+        """A lag from 1 (the latest) to n; its probability falls a little faster than 1 / lag."""
         return min(n, int(math.exp(self.random() ** 1.25 * math.log(n + 1))))
 
     def pick(self, things: Sequence[T]) -> T:

@@ -1,6 +1,6 @@
 """`make authorize`: adds a Spotify account, by OAuth's authorization code over a loopback address (RFC 8252, 7.3).
 
-What it leaves: an Airflow connection with the refresh token (encrypted by Airflow) and a row in listeners.
+The result is an Airflow connection with the refresh token (encrypted by Airflow) and a row in listeners.
 """
 
 from __future__ import annotations
@@ -69,11 +69,11 @@ class Account:
 
 
 def authorize(app: App, *, port: int, show: Callable[[str], None], wait_seconds: float = WAIT_SECONDS) -> Account:
-    """Let a person log in at Spotify and return what they granted.
+    """Let a person log in at Spotify; return the account with its tokens.
 
     :param port: of the loopback address that Spotify sends the browser back to; registered with the app.
-    :param show: told the address to open.
-    :raises AuthorizationFailed: refused, forged, too late, or Spotify did not answer.
+    :param show: called with the address to open.
+    :raises AuthorizationFailed: the person refused or took too long, or Spotify did not answer.
     """
     state = secrets.token_urlsafe(32)
     redirect_uri = f"http://{LOOPBACK}:{port}{CALLBACK}"
@@ -112,7 +112,7 @@ def authorize(app: App, *, port: int, show: Callable[[str], None], wait_seconds:
 
 
 class _CallbackServer(HTTPServer):
-    """Waits on the loopback address for the one request that carries our state."""
+    """Waits on the loopback address for the request with the right `state`."""
 
     def __init__(self, port: int, state: str) -> None:
         super().__init__((LOOPBACK, port), _CallbackHandler)
@@ -160,11 +160,11 @@ class _CallbackHandler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Keep quiet: the request line holds the code."""
+        """Log nothing: the request line contains the code."""
 
 
 def _redeem(app: App, code: str, redirect_uri: str) -> dict[str, Any]:
-    """Tokens for the code (RFC 6749, section 4.1.3)."""
+    """Exchange the code for tokens (RFC 6749, section 4.1.3)."""
     try:
         response = requests.post(
             f"{app.accounts_url.rstrip('/')}/api/token",
@@ -184,7 +184,7 @@ def _redeem(app: App, code: str, redirect_uri: str) -> dict[str, Any]:
 
 
 def ask_time_zone(ask: Callable[[str], str], default: str) -> str:
-    """An IANA time zone, asked for until it is one."""
+    """Ask for an IANA time zone until the answer is one; return it."""
     zones = available_timezones()
     while True:
         answer = ask(f"Time zone, as in Europe/Berlin [{default}]: ").strip() or default
@@ -195,7 +195,7 @@ def ask_time_zone(ask: Callable[[str], str], default: str) -> str:
 
 
 def store_listener(connection: psycopg.Connection, account: Account, time_zone: str) -> str:
-    """Add the listener, or renew an authorization; return the connection id that is the account's."""
+    """Add the listener or renew their authorization; return the id of the account's Airflow connection."""
     with connection.transaction():
         row = connection.execute("select connection_id from listeners where user_id = %s", [account.user_id]).fetchone()
         if row is not None and row[0] is not None:
@@ -220,7 +220,7 @@ def store_listener(connection: psycopg.Connection, account: Account, time_zone: 
 
 
 def store_connection(app: App, account: Account, connection_id: str) -> None:
-    """Put the account's connection into Airflow, which encrypts it; an earlier one is replaced.
+    """Store the account's connection in Airflow, which encrypts it; an earlier one is replaced.
 
     :raises AuthorizationFailed: Airflow's CLI could not store it.
     """
@@ -236,7 +236,7 @@ def store_connection(app: App, account: Account, connection_id: str) -> None:
             "user_id": account.user_id,
         },
     }
-    # A file that only we can read: on a command line everyone could.
+    # In a file that only this user can read: a command line is visible to everyone.
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "connection.json"
         file.write_text(json.dumps({connection_id: connection}))

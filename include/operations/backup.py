@@ -1,11 +1,11 @@
-"""Backs the listening database up into one file: `python -m include.operations.backup FOLDER|-` (`make backup`).
+"""Backs up the listening database to one file: `python -m include.operations.backup FOLDER|-` (`make backup`).
 
-The file is a tar of `listening.dump` (pg_dump's custom format) and `manifest.json`: when, which schema revision, and
-rows and checksum of every table in the very snapshot that was dumped, which the restore is proven against. Connects by
-the PG* variables, as the owner. Runs may go on meanwhile.
+The file is a tar of `listening.dump` (pg_dump's custom format) and `manifest.json`: the time, the schema revision, and
+row count and checksum of every table in the snapshot that was dumped, with which a restore is compared. It connects as
+the owner, by the PG* variables. Runs may go on meanwhile.
 
-Spotify tokens in it are encrypted with Airflow's Fernet key, which is no part of the backup: without that key a
-restored installation asks for `make authorize` again.
+Spotify tokens in it are encrypted with Airflow's Fernet key, which is not part of the backup: without that key every
+account has to be authorized again after a restore (`make authorize`).
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def backup(conninfo: str, file: IO[bytes]) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="make backup", description="Back the listening database up.")
+    parser = argparse.ArgumentParser(prog="make backup", description="Back up the listening database.")
     parser.add_argument("folder", help="where listening-<time>.tar is written; - writes it to standard output")
     where = parser.parse_args().folder
     with tempfile.TemporaryFile() if where == "-" else tempfile.NamedTemporaryFile(dir=_folder(where)) as unfinished:
@@ -71,7 +71,7 @@ def main() -> None:
         else:
             moment = datetime.fromisoformat(manifest["created_at"])
             place = str(Path(where) / f"listening-{moment:%Y%m%dT%H%M%SZ}.tar")
-            Path(place).hardlink_to(unfinished.name)  # whole or not at all; the temporary name goes away
+            Path(place).hardlink_to(unfinished.name)  # appears only when complete; the temporary name disappears
     print(f"Backed up {rows} rows of {len(manifest['tables'])} tables to {place}", file=sys.stderr)
 
 

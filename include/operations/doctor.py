@@ -1,8 +1,8 @@
-"""Looks an installation over: `python -m include.operations.doctor` (`make doctor`).
+"""Checks an installation: `python -m include.operations.doctor` (`make doctor`).
 
-One line per finding: ok, warn (will become a problem, or something is missing) or fail (something does not work), and
-for the last two what to do. Exit status 1 if anything fails, so that cron or a monitor can call it: it also notices
-what no alert inside Airflow can, that Airflow itself is down.
+Prints one line per finding: ok, warn (will become a problem, or something is missing) or fail (something does not
+work), and for warn and fail what to do. The exit status is 1 if anything fails, so that cron or a monitor can run it:
+unlike alerts sent by Airflow, it also notices that Airflow is down.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from include.pipeline import DAG_ID
 from include.sql.holding import held_listeners
 from include.sql.schema import migrate
 
-LONGEST_SILENCE = timedelta(hours=26)  # a daily run, and two hours to do it
-CALLS_A_DAY = 800  # the lowest count at which a development-mode app's quota was seen to run out
+LONGEST_SILENCE = timedelta(hours=26)  # between two daily runs, with two hours to finish
+CALLS_A_DAY = 800  # the lowest number after which a development-mode app was seen to be refused
 LOW_DISK, NO_DISK = 5 << 30, 1 << 30  # bytes
 
 
@@ -49,10 +49,10 @@ Findings = Iterator[Finding]
 
 
 def check_packages(lock: Path = PROJECT / "requirements.lock") -> Findings:
-    """Whether what is installed is what the lock says."""
+    """Whether the installed packages are those of the lock."""
     if not (3, 11) <= sys.version_info[:2] <= (3, 13):
         yield Finding("fail", "Python", sys.version.split()[0], "use Python 3.11, 3.12 or 3.13")
-    if not lock.exists():  # an image is built from it and does without
+    if not lock.exists():  # an image is built from the lock and does not contain it
         return
     other = []
     for line in lock.read_text().splitlines():
@@ -91,7 +91,7 @@ def check_schema(connection: psycopg.Connection) -> Findings:
 
 
 def check_accounts(connection: psycopg.Connection, now: datetime) -> Findings:
-    """Authorizations and how each account's last reading ended."""
+    """Each account's authorization, and how its last ingestion ended."""
     accounts = connection.execute("select user_id, authorized_at from listeners order by user_id").fetchall()
     if not accounts:
         yield Finding("warn", "Accounts", "none", "make authorize, or put an export into the export folder")
@@ -123,7 +123,7 @@ def check_accounts(connection: psycopg.Connection, now: datetime) -> Findings:
 
 
 def check_data(connection: psycopg.Connection) -> Findings:
-    """Lost plays, files not loaded, checks that failed, work left over."""
+    """Lost plays, files that were not loaded, failed checks, unfinished work."""
     for user_id, gaps, since in connection.execute(
         "select user_id, count(*), min(gap_start) from ingestion_gaps where closed_at is null group by 1 order by 1"
     ):
@@ -190,7 +190,7 @@ def check_dashboards(address: str) -> Findings:
 
 
 def examine() -> Findings:
-    """Every check, each on its own: one that cannot be done is a finding, not the end."""
+    """Run every check; one that cannot run is a finding too, and the others go on."""
     now = datetime.now(UTC)
 
     def with_database(check: Callable[[psycopg.Connection], Findings]) -> Findings:
@@ -211,7 +211,7 @@ def examine() -> Findings:
             yield from check()
         except (psycopg.Error, httpx.HTTPError, OSError, KeyError) as error:
             reason = str(error).strip() or type(error).__name__
-            yield Finding("fail", subject, f"cannot be looked at: {reason.splitlines()[0]}", "is it running?")
+            yield Finding("fail", subject, f"cannot be checked: {reason.splitlines()[0]}", "is it running?")
 
 
 def main() -> int:

@@ -1,8 +1,8 @@
 """Removes a listener for good: `python -m include.operations.forget USER_ID --yes` (`make forget LISTENER=… YES=1`).
 
-Gone are the account's Airflow connection, the run history and task logs that name the listener, their export folder,
-and every row about them (function forget_listener(), which leaves an audit row without personal data). Not gone, and
-said so: backups made before, and playlists already in the listener's own Spotify account.
+It removes the account's Airflow connection, the run history and task logs that name the listener, their export folder,
+and every row about them (function forget_listener(), which leaves an audit row without personal data). Earlier backups
+and playlists in the listener's own Spotify account remain, and it says so.
 """
 
 from __future__ import annotations
@@ -21,17 +21,20 @@ from include.pipeline import DAG_ID
 
 
 class ForgetError(Exception):
-    """What stands in the way, and what to do about it."""
+    """Why the listener cannot be removed now, and what to do about it."""
 
 
 def check_idle(client: AirflowClient) -> None:
-    """:raises ForgetError: a run is under way; it could bring the listener back."""
+    """Refuse while a run is going on, because it could bring the listener back.
+
+    :raises ForgetError: one is.
+    """
     if runs := [run["dag_run_id"] for run in client.runs(DAG_ID) if run["state"] not in FINISHED_RUNS]:
-        raise ForgetError(f"Run {runs[0]} is under way: wait for its end, or mark it failed. Nothing was removed.")
+        raise ForgetError(f"Run {runs[0]} is going on: wait for its end, or mark it failed. Nothing was removed.")
 
 
 def forget_account(client: AirflowClient, connection_ids: set[str], logs: Path) -> None:
-    """The connections, and the history of every run: mapped tasks, XComs and logs name the listener."""
+    """Remove the connections, and all runs with their logs: mapped tasks, XComs and logs name the listener."""
     for connection_id in connection_ids:
         client.delete_connection(connection_id)
     while runs := client.runs(DAG_ID):
@@ -41,17 +44,17 @@ def forget_account(client: AirflowClient, connection_ids: set[str], logs: Path) 
 
 
 def forget_exports(exports: Path, user_id: str) -> None:
-    """Removes the listener's folder, whether it bears the id itself or the escaped one."""
+    """Remove the listener's folder, whether it is named by the id or by the escaped id."""
     for name in (user_id, escaped(user_id)):
-        # An id is data: as a path it could name another folder.
+        # The id comes from outside: as a path it could name another folder.
         if name not in ("", ".", "..") and "/" not in name:
             shutil.rmtree(exports / name, ignore_errors=True)
 
 
 def forget_rows(conninfo: str, user_id: str) -> dict[str, int]:
-    """Rows removed by table.
+    """Remove every row about the listener; return how many, by table.
 
-    :raises psycopg.errors.RaiseException: nobody is known by that id.
+    :raises psycopg.errors.RaiseException: there is no such listener.
     """
     with psycopg.connect(conninfo) as connection:
         (removed,) = connection.execute("select forget_listener(%s)", [user_id]).fetchone() or ({},)
@@ -81,7 +84,7 @@ def main() -> int:
         forget_account(client, connection_ids, logs_folder())
         if exports := exports_folder():
             forget_exports(exports, options.user_id)
-        # The rows last: while they are there, a forgetting that was cut off can be started again.
+        # The rows go last: as long as they exist, an interrupted removal can be repeated.
         removed = forget_rows("", options.user_id)
     except (ForgetError, psycopg.Error) as error:
         print(error, file=sys.stderr)

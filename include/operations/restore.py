@@ -1,8 +1,7 @@
-"""Puts a backup in place of the listening database: `make restore`, or
-`python -m include.operations.restore FILE|- --yes`.
+"""Replaces the listening database by a backup: `make restore`, or `python -m include.operations.restore FILE|- --yes`.
 
-All of it in one transaction: when anything fails, the database is as it was. Then rows and checksums of every table are
-compared with the backup's manifest, and the schema is brought to the newest revision. Stop the runs first.
+It is one transaction: if anything fails, nothing changes. Afterwards row counts and checksums of every table are
+compared with the backup's manifest, and the schema is migrated to the newest revision. Stop all runs first.
 """
 
 from __future__ import annotations
@@ -35,14 +34,14 @@ reset lock_timeout;
 
 
 class RestoreError(Exception):
-    """What is wrong with the backup, or stands in the way, and what to do."""
+    """What is wrong with the backup or prevents the restore, and what to do."""
 
 
 def restore(file: IO[bytes], conninfo: str) -> dict[str, Any]:
-    """Replace everything in the database by the backup; return its manifest.
+    """Replace everything in the database by the backup; return the backup's manifest.
 
     :param conninfo: the database, as its owner; empty: from the environment.
-    :raises RestoreError: not a backup, the database is in use, or what was restored is not what was backed up.
+    :raises RestoreError: not a backup, the database is in use, or the restored tables differ from the backup's.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -53,7 +52,7 @@ def restore(file: IO[bytes], conninfo: str) -> dict[str, Any]:
             script = folder / "restore.sql"
             subprocess.run([postgres_program("pg_restore"), f"--file={script}", folder / DUMP], check=True)
         except (tarfile.TarError, OSError, ValueError, subprocess.CalledProcessError) as error:
-            raise RestoreError(f"This is no whole backup ({error}). The database was not touched.") from error
+            raise RestoreError(f"This is not a complete backup ({error}). Nothing was changed.") from error
         (folder / "empty.sql").write_text(EMPTY)
         command = [postgres_program("psql"), "--no-psqlrc", "--quiet", "--no-password", "--single-transaction"]
         command += ["--set=ON_ERROR_STOP=1", "--output=/dev/null", f"--dbname={conninfo}"]
@@ -65,12 +64,12 @@ def restore(file: IO[bytes], conninfo: str) -> dict[str, Any]:
         )
         if done.returncode:
             raise RestoreError(
-                f"{done.stderr.strip()}\nNothing was changed. Where it timed out on a lock: stop Airflow and try again."
+                f"{done.stderr.strip()}\nNothing was changed. If it waited for a lock: stop Airflow and try again."
             )
     with psycopg.connect(conninfo) as connection:
         wrong = differences(manifest["tables"], checksums(connection))
     if wrong:
-        raise RestoreError("\n".join(["What was restored is not what was backed up:", *wrong]))
+        raise RestoreError("\n".join(["The restored tables differ from the backup's:", *wrong]))
     engine = sa.create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(conninfo), poolclass=sa.NullPool)
     migrate(engine)
     return manifest

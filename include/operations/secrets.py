@@ -1,7 +1,7 @@
-"""The secrets of a containerised installation: generated once, handed out so that each service sees only its own.
+"""The secrets of an installation in containers: generated once, and given to each service separately.
 
-`python -m include.operations.secrets` runs at every start. Master values live in `vault`, a volume nothing else mounts;
-from them one folder per consumer is written anew.
+`python -m include.operations.secrets` runs at every start. The values are kept in `vault`, a volume that no other
+service mounts; from them it writes one folder per service, which holds only what that service needs.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ LISTENING_HOST = "listening-db"
 METADATA_HOST = "metadata-db"
 BROKER_HOST = "broker"
 
-OWN = 0o400  # libpq accepts a password file only if nobody else can read it
-ANY_USER = 0o444  # the official images of Postgres and Redis choose their own user ids; nobody else mounts their folder
+OWN = 0o400  # libpq refuses a password file that others can read
+ANY_USER = 0o444  # Postgres and Redis run as users of their own; no other service mounts their folders
 
 GENERATORS: dict[str, Callable[[], str]] = {
     "fernet_key": lambda: Fernet.generate_key().decode(),
@@ -39,7 +39,7 @@ GENERATORS: dict[str, Callable[[], str]] = {
 
 
 def vault(folder: Path) -> dict[str, str]:
-    """Every master secret; those missing in `folder` are generated into it."""
+    """Return every secret by name; generate those that are missing in `folder`."""
     values = {}
     for name, generate in GENERATORS.items():
         file = folder / name
@@ -50,7 +50,7 @@ def vault(folder: Path) -> dict[str, str]:
 
 
 def files(values: dict[str, str]) -> dict[str, tuple[str, int]]:
-    """What each consumer is given: `<folder>/<file>` to content and rights."""
+    """Return the files of each service: `<folder>/<file>` to content and access rights."""
     broker = f"redis://:{quote(values['broker_password'])}@{BROKER_HOST}:6379"
     airflow_and_workers = {
         "fernet_key": values["fernet_key"],
@@ -98,7 +98,7 @@ def files(values: dict[str, str]) -> dict[str, tuple[str, int]]:
 
 
 def write(file: Path, text: str, rights: int) -> None:
-    """Whole or not at all, whenever this process is killed."""
+    """Write a file; if this process is killed, the file is written completely or not at all."""
     descriptor, unfinished = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     with os.fdopen(descriptor, "w") as stream:
         os.fchmod(descriptor, rights)

@@ -1,7 +1,7 @@
-"""Benchmarks: `make bench` runs every function marked `@benchmark` in the modules of this package, each in a process of
-its own, so that one's memory and imports do not count for another.
+"""Benchmarks: `make bench` runs every function marked `@benchmark` in the modules of this package.
 
-A benchmark takes nothing, generates its data, measures, and returns its figures (`at_most`, `at_least`).
+Each runs in a process of its own, so that the memory and imports of one do not count for another. A benchmark has no
+parameters, generates its data, measures, and returns its figures (`at_most`, `at_least`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured figure: `target` in words, `ok` whether it is met."""
+    """A measured figure; `target` is in words, `ok` says whether it was met."""
 
     name: str
     value: float
@@ -32,16 +32,18 @@ registered: dict[str, Benchmark] = {}
 
 
 def benchmark(function: Benchmark) -> Benchmark:
-    """Register a module-level function under its name."""
+    """Register a function of a module under its name."""
     registered[function.__name__] = function
     return function
 
 
 def at_most(name: str, value: float, unit: str, limit: float) -> Figure:
+    """A figure that should not exceed the limit."""
     return Figure(name, value, unit, f"at most {limit:g}", value <= limit)
 
 
 def at_least(name: str, value: float, unit: str, limit: float) -> Figure:
+    """A figure that should reach the limit."""
     return Figure(name, value, unit, f"at least {limit:g}", value >= limit)
 
 
@@ -54,13 +56,13 @@ def load() -> list[str]:
 
 
 def measure(name: str) -> list[Figure]:
-    """Run one benchmark; for a fresh process, which has loaded none."""
+    """Run one benchmark in a new process, which has not loaded any."""
     load()
     return registered[name]()
 
 
 def write_to(log: Path) -> None:
-    """Everything that this process and those it starts print goes to the log."""
+    """Send to the log whatever this process and its children print."""
     with log.open("a") as file:
         for stream in (1, 2):
             os.dup2(file.fileno(), stream)
@@ -68,7 +70,7 @@ def write_to(log: Path) -> None:
 
 @contextmanager
 def listening_database() -> Iterator[Path]:
-    """Socket directory of a new server, set up as the product's own, with an empty, migrated listening database."""
+    """Start a server like the product's, with an empty, migrated listening database; yields its socket directory."""
     from include.stack.local import postgres
     from include.stack.local.databases import prepare_listening_database
 

@@ -1,6 +1,6 @@
 """Runs the benchmarks, all or those named, prints a table and writes bench.json: `python -m tests.benchmarks [name …]`.
 
-What servers and steps say goes to bench.log beside it.
+The output of servers and steps goes to bench.log beside it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def main() -> int:
         with ProcessPoolExecutor(1, mp_context=spawn, initializer=write_to, initargs=(log,)) as process:
             try:
                 figures += process.submit(measure, name).result()
-            except Exception:  # one that breaks must not hide the others' figures
+            except Exception:  # a broken one must not hide the others' figures
                 broken.append(name)
                 with log.open("a") as file:
                     traceback.print_exc(file=file)
@@ -50,10 +50,10 @@ def main() -> int:
     print(f"{'figure':32}{'value':>12}  {'unit':12}{'target':16}ok")
     for figure in figures:
         print(f"{figure.name:32}{figure.value:12.3f}  {figure.unit:12}{figure.target:16}{'yes' if figure.ok else 'NO'}")
-    print(f"\nWhat servers and steps said: {log}")
+    print(f"\nOutput of servers and steps: {log}")
     (folder / "bench.json").write_text(json.dumps([asdict(figure) for figure in figures], indent=2) + "\n")
     if broken:
-        print(f"Broken, see there: {', '.join(broken)}", file=sys.stderr)
+        print(f"Broken, see the log: {', '.join(broken)}", file=sys.stderr)
     return 1 if broken or not all(figure.ok for figure in figures) else 0
 
 

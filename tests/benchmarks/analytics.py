@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from include.operations.listening_database import LISTENING_DATABASE
 from include.stack.local import postgres
 from tests.benchmarks import Figure, at_least, at_most, benchmark, listening_database
+from tests.support.generated_plays import insert_plays
 from tests.support.steps import STEPS, run_stages, run_steps, statements
 
 REBUILT_EVENTS = 1_000_000
@@ -24,34 +25,22 @@ PLAYS_A_DAY = 100
 DAYS_MEASURED = 9
 
 # A listener's day: from 17:00 UTC, a play every three and a half minutes, a pause of 40 minutes after every 20. Tracks
-# are drawn by a power law, 40 plays of an artist on average before the next album.
-INSERT_PLAYS = """
-    insert into raw_listening_events (user_id, source, event_key, played_at, item_type, track_id, payload, run_id)
+# follow a power law, 40 by an artist.
+PLAYS = """
     select
-        user_id, 'extended_history', md5(user_id || n)::uuid, ts, 'track', 'track' || track,
-        jsonb_build_object(
-            'ts', ts, 'platform', 'android', 'ms_played', 180000 + n %% 30000, 'conn_country', 'DE',
-            'master_metadata_track_name', 'Title ' || track,
-            'master_metadata_album_artist_name', 'Artist ' || track / 40,
-            'master_metadata_album_album_name', 'Album ' || track / 10,
-            'spotify_track_uri', 'spotify:track:track' || track,
-            'reason_start', 'trackdone', 'reason_end', case when n %% 7 = 0 then 'fwdbtn' else 'trackdone' end,
-            'shuffle', n %% 3 = 0, 'skipped', n %% 7 = 0, 'offline', false, 'offline_timestamp', null,
-            'incognito_mode', false
-        ),
-        'bench'
+        'listener' || listener as user_id, n, track_number, 'track' || track_number as track_id,
+        180000 + n %% 30000 as ms_played,
+        %(begin)s + interval '17 hours'
+            + n / %(a_day)s * interval '1 day'
+            + n %% %(a_day)s * interval '210 seconds'
+            + n %% %(a_day)s / 20 * interval '40 minutes' as ended_at
     from (
         select
-            'listener' || listener as user_id,
-            n,
-            (20000 * ((hashint8(n * 7919 + listener)::bigint + 2147483648) / 4294967296.0) ^ 3)::integer as track,
-            %(begin)s + interval '17 hours'
-                + n / %(a_day)s * interval '1 day'
-                + n %% %(a_day)s * interval '210 seconds'
-                + n %% %(a_day)s / 20 * interval '40 minutes' as ts
+            listener, n,
+            (20000 * ((hashint8(n * 7919 + listener)::bigint + 2147483648) / 4294967296.0) ^ 3)::integer as track_number
         from generate_series(%(first_listener)s::bigint, %(last_listener)s) listener,
             generate_series(%(first_play)s::bigint, %(last_play)s) n
-    ) plays
+    ) numbered
 """
 MARK_PLAYS = """
     insert into pending_days (step, user_id, day)
@@ -79,17 +68,15 @@ def _fill(connection: psycopg.Connection, events: int) -> int:
 
 def _insert_days(connection: psycopg.Connection, listeners: int, first: int, end: int) -> None:
     """Insert the plays of the first `listeners` on the days from `first` up to, not including, `end`."""
-    connection.execute(
-        INSERT_PLAYS,
-        {
-            "begin": BEGIN,
-            "a_day": PLAYS_A_DAY,
-            "first_listener": 1,
-            "last_listener": listeners,
-            "first_play": first * PLAYS_A_DAY,
-            "last_play": end * PLAYS_A_DAY - 1,
-        },
-    )
+    values = {
+        "begin": BEGIN,
+        "a_day": PLAYS_A_DAY,
+        "first_listener": 1,
+        "last_listener": listeners,
+        "first_play": first * PLAYS_A_DAY,
+        "last_play": end * PLAYS_A_DAY - 1,
+    }
+    insert_plays(connection, PLAYS, values, tracks_per_artist=40, skip_every=7)
 
 
 def _as_of(days: int) -> str:

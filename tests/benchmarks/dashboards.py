@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -22,6 +18,8 @@ import psycopg
 from include.operations.listening_database import LISTENING_DATABASE
 from include.stack.local import postgres
 from tests.benchmarks import Figure, at_most, benchmark, listening_database
+from tests.support.dashboards_server import dashboards_server
+from tests.support.generated_plays import insert_years_of_plays
 
 PROJECT = Path(__file__).parents[2]
 AS_OF = dt.date(2026, 6, 30)
@@ -31,53 +29,10 @@ DAYS = 365 * YEARS
 REPEATS = 5
 CHROMIUM_FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 
-# Raw rows of a listener: sessions of 40 plays, one in nine cut off after seconds, tracks by a power law, 10 on an album
-# and 20 by an artist.
-INSERT_LIFE = """
-    insert into raw_listening_events (user_id, source, event_key, played_at, item_type, track_id, payload, run_id)
-    select
-        %(user_id)s, 'extended_history', md5(%(user_id)s || n)::uuid, ended_at, 'track', track_id,
-        jsonb_build_object(
-            'ts', ended_at, 'platform', 'android',
-            'ms_played', case when n %% 9 = 0 then 1000 + n %% 29000 else 90000 end,
-            'master_metadata_track_name', 'Title ' || track,
-            'master_metadata_album_artist_name', 'Artist ' || track / 20,
-            'master_metadata_album_album_name', 'Album ' || track / 10,
-            'spotify_track_uri', 'spotify:track:' || track_id,
-            'reason_start', 'trackdone', 'reason_end', case when n %% 9 = 0 then 'fwdbtn' else 'trackdone' end,
-            'shuffle', n %% 3 = 0, 'skipped', n %% 9 = 0, 'offline', false, 'offline_timestamp', null,
-            'incognito_mode', false
-        ),
-        'bench'
-    from (
-        select
-            n, track, 'life' || lpad(track::text, 18, '0') as track_id,
-            %(first)s::timestamptz + n / %(a_day)s * interval '1 day' + n %% %(a_day)s * interval '100 seconds'
-                + n %% %(a_day)s / 40 * interval '50 minutes' as ended_at
-        from (
-            select n, (%(tracks)s * ((hashint8(n * 7919) + 2147483648) / 4294967296.0) ^ 3)::integer as track
-            from generate_series(0::bigint, %(days)s::bigint * %(a_day)s - 1) n
-        ) drawn
-    ) plays
-"""
-
-
-def insert_life(
-    connection: psycopg.Connection, user_id: str, *, first: dt.datetime, days: int, a_day: int, tracks: int = 4_000
-) -> None:
-    """Insert and mark the plays of so many days.
-
-    :param tracks: how many different ones there are at most.
-    """
-    values = {"user_id": user_id, "first": first, "days": days, "a_day": a_day, "tracks": tracks}
-    connection.execute(INSERT_LIFE, values)
-    connection.execute("select mark_days(%s, '-infinity', 'infinity')", [user_id])
-
 
 @contextmanager
-def published_lives() -> Iterator[str]:
-    """Both listeners, as the pipeline's steps publish them, in a database of their own; yields the reader's connection
-    string."""
+def published_plays() -> Iterator[str]:
+    """Both listeners in a database of their own, published by the pipeline's steps; yields the reader's conninfo."""
     from tests.support.steps import run_models, run_stages
 
     now = dt.datetime.combine(AS_OF, dt.time(4), dt.UTC)
@@ -90,7 +45,7 @@ def published_lives() -> Iterator[str]:
             for user_id, a_day in PLAYS_A_DAY.items():
                 owner.execute("insert into listeners (user_id, display_name) values (%s, %s)", [user_id, user_id])
                 first = now - dt.timedelta(days=DAYS)
-                insert_life(owner, user_id, first=first, days=DAYS, a_day=a_day, tracks=150 * a_day)
+                insert_years_of_plays(owner, user_id, first=first, days=DAYS, a_day=a_day, tracks=150 * a_day)
             owner.execute("vacuum analyze raw_listening_events")
             run_stages(lambda: psycopg.connect(dsn["writer"], autocommit=True), as_of=now.isoformat())
             with psycopg.connect(dsn["writer"]) as writer:
@@ -160,29 +115,6 @@ def statement_ms(call: Callable[[], object]) -> float:
     return max(taken, default=0.0)
 
 
-@contextmanager
-def site(dsn: str) -> Iterator[str]:
-    """The dashboards' address, served in a process of their own."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = {**os.environ, "LISTENING_READER_DSN": dsn, "PYTHONPATH": str(PROJECT)}
-    with subprocess.Popen(
-        [sys.executable, "-m", "dashboards", "--port", str(port)], env=environment, cwd=PROJECT
-    ) as server:
-        try:
-            address = f"http://127.0.0.1:{port}"
-            for _ in range(240):
-                try:
-                    urllib.request.urlopen(f"{address}/health", timeout=2).close()
-                    break
-                except OSError:
-                    time.sleep(0.25)
-            yield address
-        finally:
-            server.terminate()
-
-
 # The prerendered page holds every number and SVG chart, and controls that work: ten rows in each of the three
 # rankings, calendar, clock and hours, the tables, the last line.
 COMPLETE = """() => {
@@ -225,7 +157,7 @@ def page_seconds(address: str, user_ids: list[str]) -> dict[str, tuple[float, fl
 @benchmark
 def dashboards() -> list[Figure]:
     """page_seconds_1m, page_growth (against 10 thousand plays), page_live_seconds_1m, query_ms_max_1m."""
-    with published_lives() as dsn:
+    with published_plays() as dsn:
         os.environ["LISTENING_READER_DSN"] = dsn
         slowest = {}
         for name, query in queries("large").items():
@@ -233,7 +165,7 @@ def dashboards() -> list[Figure]:
             slowest[name] = median(statement_ms(query) for _ in range(5))
         for name in sorted(slowest, key=lambda name: -slowest[name])[:8]:
             print(f"  {slowest[name]:6.1f} ms  {name}", flush=True)
-        with site(dsn) as address:
+        with dashboards_server(dsn) as address:
             seconds = page_seconds(address, ["large", "small"])
     return [
         at_most("page_seconds_1m", seconds["large"][0], "s", 2),

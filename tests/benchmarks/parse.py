@@ -1,4 +1,4 @@
-"""How much the DAG file costs the DAG processor, which reads it every 30 seconds."""
+"""What parsing the DAG file costs the DAG processor, which does it every 30 seconds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the pipeline's work adds to what Airflow's scheduling costs anyway."""
+"""How much longer a run takes than Airflow needs for scheduling alone."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def dag_wall_vs_noop() -> list[Figure]:
 
 
 def _settle(stack: Stack) -> None:
-    """What else takes a demo's first days: the audio features, a part a run, and scans that look back an hour."""
+    """Do at once what takes a demo's first days: fetch all audio features, and let the scans' hour of new rows pass."""
     from include.ingestion.audio_features import fetch_audio_features
 
     with psycopg.connect(stack.owner_conninfo) as connection:

@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,8 +10,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from include.stack.local import postgres
+from tests.support.dashboards_server import dashboards_server
 
-PROJECT = Path(__file__).parents[2]
 CHROMIUM = "/usr/bin/chromium"
 CHROMIUM_FLAGS = [
     "--headless",
@@ -46,24 +40,8 @@ def reader(reader_dsn: str) -> Iterator[psycopg.Connection]:
 @pytest.fixture(scope="module")
 def site(reader_dsn: str) -> Iterator[str]:
     """Address of the dashboards, served over the demo's listeners by `python -m dashboards`."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environment = {**os.environ, "LISTENING_READER_DSN": reader_dsn, "PYTHONPATH": str(PROJECT)}
-    command = [sys.executable, "-m", "dashboards", "--port", str(port)]
-    with subprocess.Popen(command, env=environment, cwd=PROJECT) as server:
-        try:
-            address = f"http://127.0.0.1:{port}"
-            for _ in range(240):
-                try:
-                    urllib.request.urlopen(f"{address}/health", timeout=2).close()
-                    break
-                except OSError:
-                    assert server.poll() is None, "python -m dashboards ended"
-                    time.sleep(0.25)
-            yield address
-        finally:
-            server.terminate()
+    with dashboards_server(reader_dsn) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

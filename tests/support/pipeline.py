@@ -1,4 +1,4 @@
-"""The listening database as the pipeline makes it of the demo's lives: what tests of pages stand on.
+"""The listening database that the pipeline makes of the demo's histories, for tests of the pages.
 
 The builders do what the DAG's tasks do, without Airflow's scheduler: exports and a simulated Spotify are read, scanned,
 made into analytics and models, scanned again, published. Nothing is written into a result table by hand.
@@ -30,7 +30,7 @@ from include.demo.simulator.client import SimulatorClient
 from include.demo.simulator.server import simulator_server
 from include.sql.schema.migrate import migrate
 from include.stack.local import postgres
-from tests.benchmarks.dashboards import insert_life
+from tests.support.generated_plays import insert_years_of_plays
 from tests.support.steps import run_models, run_stages
 
 # ada has long history; bea less, with files that are no good; carl account data and a dead authorization; dora 12
@@ -50,13 +50,13 @@ BULK_DAYS, BULK_A_DAY = 2_550, 400
 
 
 def build_demo(socket_dir: Path, database: str, folder: Path) -> None:
-    """Three daily runs over the demo's lives, into a migrated database.
+    """Three daily runs over the demo's histories, into a migrated database.
 
     :param folder: for the export folder.
     """
-    lives = {listener.user_id: build_history(listener, until=EXPORTED) for listener in LISTENERS}
+    histories = {listener.user_id: build_history(listener, until=EXPORTED) for listener in LISTENERS}
     exports = folder / "exports"
-    write_exports(exports, lives)
+    write_exports(exports, histories)
     with (
         pipeline(socket_dir, database) as run,
         simulator_server(now=RUNS[0].isoformat(), listeners=LISTENERS) as spotify,
@@ -103,12 +103,12 @@ def fail_a_run(socket_dir: Path, database: str, folder: Path) -> datetime:
     return moment
 
 
-def write_exports(folder: Path, lives: dict[str, Any]) -> None:
+def write_exports(folder: Path, histories: dict[str, Any]) -> None:
     """An export folder as people fill it: good files, and each kind of bad one."""
-    write_extended_history(folder / "ada" / "my_spotify_data.zip", lives["ada"])
-    write_extended_history(folder / "bea" / "my_spotify_data.zip", lives["bea"])
-    write_account_data(folder / "bea" / "my_account_data.zip", lives["bea"])
-    write_account_data(folder / "carl" / "my_account_data.zip", lives["carl"])
+    write_extended_history(folder / "ada" / "my_spotify_data.zip", histories["ada"])
+    write_extended_history(folder / "bea" / "my_spotify_data.zip", histories["bea"])
+    write_account_data(folder / "bea" / "my_account_data.zip", histories["bea"])
+    write_account_data(folder / "carl" / "my_account_data.zip", histories["carl"])
     bea = folder / "bea"
     (bea / "interrupted.zip").write_bytes(b"PK\x03\x04 and then the line went dead")
     odd = [
@@ -184,7 +184,7 @@ class Pipeline:
             connection.execute(
                 "insert into listeners (user_id, display_name, time_zone) values (%s, 'Max Loud', 'UTC')", [BULK]
             )
-            insert_life(
+            insert_years_of_plays(
                 connection, BULK, first=RUNS[0] - BULK_DAYS * timedelta(days=1), days=BULK_DAYS, a_day=BULK_A_DAY
             )
             connection.commit()

@@ -24,6 +24,7 @@ class SimulatorClient:
         return answer.json()
 
     def clock(self) -> dict[str, Any]:
+        """The simulated time: now (ISO), running."""
         return self._call("GET", "clock")
 
     def set_clock(self, now: str | datetime, *, running: bool = False) -> None:
@@ -65,6 +66,7 @@ class SimulatorClient:
         self._call("POST", "rotate", json={"count": count, "keep_former": keep_former})
 
     def revoke(self, user_id: str) -> None:
+        """Revoke the listener's tokens, as when they remove the app from their account."""
         self._call("POST", f"revoke/{user_id}")
 
     def expire_access_tokens(self) -> None:
@@ -80,6 +82,7 @@ class SimulatorClient:
         self._call("POST", "limits", json=limits)
 
     def playlists(self, user_id: str | None = None) -> list[dict[str, Any]]:
+        """The stored playlists, newest first; of one listener or all."""
         return self._call("GET", "playlists", params={"user_id": user_id})
 
 

@@ -59,6 +59,7 @@ class SimulatorDatabase:
         self._db.close()
 
     def setting(self, name: str) -> str | None:
+        """A stored setting, or None."""
         row = self._db.execute("select value from settings where name = ?", (name,)).fetchone()
         return None if row is None else row["value"]
 
@@ -120,6 +121,7 @@ class SimulatorDatabase:
         return token
 
     def grant(self, access_token: str) -> Grant | None:
+        """What the access token grants; None if it is unknown."""
         row = self._db.execute("select * from access_tokens where access_token = ?", (access_token,)).fetchone()
         return None if row is None else Grant(row["user_id"], frozenset(row["scope"].split()), row["expires_ms"])
 
@@ -139,6 +141,7 @@ class SimulatorDatabase:
         return _with_items(row)
 
     def playlist(self, playlist_id: str) -> dict[str, Any] | None:
+        """The playlist's row with its items (URIs), or None."""
         row = self._db.execute("select * from playlists where playlist_id = ?", (playlist_id,)).fetchone()
         return None if row is None else _with_items(row)
 
@@ -179,6 +182,7 @@ class SimulatorDatabase:
         )
 
     def calls(self) -> list[dict[str, Any]]:
+        """The counted calls: user_id, day, endpoint, status, calls."""
         return [dict(row) for row in self._db.execute("select * from calls order by day, user_id, endpoint, status")]
 
     def forget_calls(self) -> None:

@@ -39,6 +39,7 @@ class Fault(BaseModel):
     message: str | None = None
 
     def concerns(self, method: str, path: str, user_id: str | None) -> bool:
+        """Whether the fault is meant for such a call."""
         if self.user_id is not None and self.user_id != user_id:
             return False
         return path.startswith(self.match) or f"{method} {path}".startswith(self.match)
@@ -66,6 +67,7 @@ class FaultPlan:
             self._faults.clear()
 
     def pending(self) -> list[dict[str, Any]]:
+        """The faults that are still to come."""
         with self._lock:
             return [fault.model_dump() for fault in self._faults]
 

@@ -23,6 +23,7 @@ class Clock:
         self.set(int(time.time() * 1000) if now_ms is None else now_ms, running=running)
 
     def set(self, now_ms: int, *, running: bool) -> None:
+        """Set the time; it goes on from there if `running`."""
         self.running = running
         self._set_to_ms = now_ms
         self._set_at = time.monotonic()

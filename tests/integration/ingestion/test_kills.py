@@ -21,7 +21,7 @@ from listening.operators import ingestion as ingestion_operators
 from include.ingestion.errors import TokenDead
 from include.sql.schema.migrate import migrate
 from include.stack.local import postgres
-from tests.integration.ingestion import victims
+from tests.integration.ingestion import killed_processes
 
 KILLS = 25  # of each operator
 SERVER_KILLS = 4
@@ -64,7 +64,7 @@ def run(operator, arguments) -> float:
 def run_and_kill(operator, arguments, after: float, kill=None) -> bool:
     """Run an operator in a process of its own and kill so many seconds into its work; whether it was at work still."""
     hear, tell = processes.Pipe(duplex=False)
-    process = processes.Process(target=victims.run, args=(operator, arguments, environment(), tell))
+    process = processes.Process(target=killed_processes.run, args=(operator, arguments, environment(), tell))
     process.start()
     tell.close()
     assert hear.recv() == "begins"
@@ -157,7 +157,9 @@ def test_killed_with_a_new_refresh_token_in_hand(simulator, authorize, keep_form
     """
     account = authorize("ada")
     simulator.rotate_refresh_tokens(1, keep_former=keep_former)
-    process = processes.Process(target=victims.die_with_a_new_token, args=(account["connection_id"], environment()))
+    process = processes.Process(
+        target=killed_processes.die_with_a_new_token, args=(account["connection_id"], environment())
+    )
     process.start()
     process.join(60)
     assert process.exitcode == -signal.SIGKILL

@@ -6,15 +6,14 @@ import re
 import shutil
 import subprocess
 from functools import cache
-from pathlib import Path
 
 import compose_spec
 import pytest
 import yaml
 
+from include import PROJECT
 from include.operations import secrets
 
-PROJECT = Path(__file__).parents[3]
 COMPOSE_FILE = PROJECT / "docker-compose.yaml"
 SECRET_VARIABLE = r"PASSWORD|SECRET_KEY|JWT_SECRET|FERNET|SQL_ALCHEMY_CONN|BROKER_URL|RESULT_BACKEND|TOKEN"
 PROFILES = ([], ["demo"], ["scale"], ["demo", "scale"], ["tools"])

@@ -95,7 +95,7 @@ def built_template(pg_socket: Path, template_database: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def spoilable(
+def corruptible(
     monkeypatch: pytest.MonkeyPatch, pg_socket: Path, built_template: dict[str, str], request: pytest.FixtureRequest
 ) -> Iterator[psycopg2.extensions.connection]:
     """The owner's connection to the database that scan `request.param` looks at. Soda scans through it, in its transaction,

@@ -1,4 +1,4 @@
-"""Every check in include/soda: clean data passes, and each check notices data that was spoiled for it."""
+"""Every check in include/soda: clean data passes, and each check notices data that was corrupted for it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import yaml
 from include.soda import scan as soda_scan
 from include.soda.scan import CheckResult, DatabaseAddress, run_scan
 from tests.integration.quality.conftest import AS_OF
-from tests.integration.quality.spoils import SPOILS
+from tests.integration.quality.corruptions import CORRUPTIONS
 
 SCHEMAS = soda_scan.SCHEMAS
 FILES = [path for scan in SCHEMAS for path in sorted((soda_scan.HERE / scan).glob("*.yml"))]
@@ -18,9 +18,9 @@ SCHEMA_FILES = [
     path for path in FILES if path.stem not in ("pending_days", "held_listeners")
 ]  # no tables of their layer
 CASES = [
-    pytest.param(key, spoil, key[0], id=f"{'.'.join(key)}-{number}")
-    for key, spoils in SPOILS.items()
-    for number, spoil in enumerate(spoils)
+    pytest.param(key, corruption, key[0], id=f"{'.'.join(key)}-{number}")
+    for key, corruptions in CORRUPTIONS.items()
+    for number, corruption in enumerate(corruptions)
 ]
 
 
@@ -54,10 +54,10 @@ def only_file_of(tmp_path: Path):
     return folder
 
 
-def test_every_check_is_spoiled_once_and_tells_what_it_is():
+def test_every_check_has_a_corruption_and_says_what_it_is():
     checks = written_checks()
     assert len(checks) == len(set(checks))
-    assert {key for key in checks if key[2] != "schema"} == SPOILS.keys()
+    assert {key for key in checks if key[2] != "schema"} == CORRUPTIONS.keys()
     for path in FILES:
         for checks_of_table in yaml.safe_load(path.read_text()).values():
             for check in checks_of_table:
@@ -67,8 +67,8 @@ def test_every_check_is_spoiled_once_and_tells_what_it_is():
                 assert key == "schema" or f"{key} query" in written, f"{path}: {key}"
 
 
-@pytest.mark.parametrize(("scan", "spoilable"), [(scan, scan) for scan in SCHEMAS], indirect=["spoilable"])
-def test_clean_data_pass(scan, spoilable):
+@pytest.mark.parametrize(("scan", "corruptible"), [(scan, scan) for scan in SCHEMAS], indirect=["corruptible"])
+def test_clean_data_pass(scan, corruptible):
     results = scanned(scan)
     # a newcomer with 12 plays has a short playlist
     noticed = {result.check_id for result in results.values() if result.outcome != "PASS"} - {
@@ -78,30 +78,30 @@ def test_clean_data_pass(scan, spoilable):
     assert results.keys() == {f"{table}.{check}" for layer, table, check in written_checks() if layer == scan}
 
 
-@pytest.mark.parametrize(("key", "spoil", "spoilable"), CASES, indirect=["spoilable"])
-def test_a_check_notices_spoiled_data(key, spoil, spoilable, only_file_of):
+@pytest.mark.parametrize(("key", "corruption", "corruptible"), CASES, indirect=["corruptible"])
+def test_a_check_notices_corrupted_data(key, corruption, corruptible, only_file_of):
     scan, table, check = key
-    with spoilable.cursor() as cursor:
-        cursor.execute(spoil.sql)
+    with corruptible.cursor() as cursor:
+        cursor.execute(corruption.sql)
         cursor.execute(f"set local search_path = {SCHEMAS[scan]}")
     result = scanned(scan, only_file_of(scan, table))[f"{table}.{check}"]
-    assert result.outcome == spoil.outcome, result
+    assert result.outcome == corruption.outcome, result
     assert result.message
-    if spoil.value is not None:
-        assert result.measured_value == pytest.approx(spoil.value), result
+    if corruption.value is not None:
+        assert result.measured_value == pytest.approx(corruption.value), result
 
 
 @pytest.mark.parametrize(
-    ("path", "spoilable"),
+    ("path", "corruptible"),
     [pytest.param(path, path.parent.name, id=f"{path.parent.name}.{path.stem}") for path in SCHEMA_FILES],
-    indirect=["spoilable"],
+    indirect=["corruptible"],
 )
-def test_a_schema_check_notices_missing_and_retyped_columns(path, spoilable, tmp_path):
+def test_a_schema_check_notices_missing_and_retyped_columns(path, corruptible, tmp_path):
     scan, table = path.parent.name, path.stem
     (tmp_path / scan).mkdir()
     checks = yaml.safe_load(path.read_text())[f"checks for {table}"]
     (tmp_path / scan / path.name).write_text(yaml.safe_dump({f"checks for {table}": checks[:1]}))
-    with spoilable.cursor() as cursor:
+    with corruptible.cursor() as cursor:
         cursor.execute(
             "select column_name, data_type from information_schema.columns where table_schema = %s and table_name = %s"
             " order by ordinal_position",

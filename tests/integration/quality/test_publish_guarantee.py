@@ -56,11 +56,11 @@ def checksums(owner: psycopg.Connection) -> dict[str, str | None]:
     }
 
 
-def spoil_raw(owner: psycopg.Connection, writer: psycopg.Connection) -> None:
+def corrupt_raw(owner: psycopg.Connection, writer: psycopg.Connection) -> None:
     insert(writer, [{**extended(NEXT_DAY, track("z1")), "payload": [1]}], "ada")
 
 
-def spoil_analytics(owner: psycopg.Connection, writer: psycopg.Connection) -> None:
+def corrupt_analytics(owner: psycopg.Connection, writer: psycopg.Connection) -> None:
     run_steps(writer, as_of=NEXT_DAY.isoformat())
     owner.execute(
         "update staging.listening_events set ms_played = -1"
@@ -68,21 +68,23 @@ def spoil_analytics(owner: psycopg.Connection, writer: psycopg.Connection) -> No
     )
 
 
-def spoil_ml(owner: psycopg.Connection, writer: psycopg.Connection) -> None:
+def corrupt_ml(owner: psycopg.Connection, writer: psycopg.Connection) -> None:
     build(writer)
     owner.execute("update staging.playlist_tracks set reason = ''")
 
 
 @pytest.mark.parametrize(
-    ("layer", "spoil"), [("raw", spoil_raw), ("analytics", spoil_analytics), ("ml", spoil_ml)], ids=lambda value: value
+    ("layer", "corrupt"),
+    [("raw", corrupt_raw), ("analytics", corrupt_analytics), ("ml", corrupt_ml)],
+    ids=lambda value: value,
 )
-def test_a_failing_scan_leaves_every_published_table_as_it_was(layer, spoil, published):
+def test_a_failing_scan_leaves_every_published_table_as_it_was(layer, corrupt, published):
     owner, writer = published("listening_owner"), published("listening_writer")
     before = checksums(owner)
     assert len([table for table, checksum in before.items() if checksum]) >= 12 + len(STEPS)
 
     insert(writer, [extended(NEXT_DAY - timedelta(hours=n), track(f"z{n}")) for n in range(1, 9)], "ada")
-    spoil(owner, writer)
+    corrupt(owner, writer)
     summary = scan(layer, "second")
     assert (summary["outcome"], choose_branch("scan", "publish", "rejected", **context(scan=summary))) == (
         "FAIL",

@@ -1,4 +1,4 @@
-"""What a disturbed life and a calm one must have in common: the order of faults by the seed, and moments of runs."""
+"""What a disturbed stack and an undisturbed one must have in common: faults by the seed, and the times of runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from itertools import islice
 
 import pytest
 
-from tests.chaos.chaos import STEP, ChaosClock, in_turn
+from tests.chaos.faults import in_turn
+from tests.chaos.stacks import STEP, ChaosClock
 
 NAMES = ["a", "b", "c", "d"]
 

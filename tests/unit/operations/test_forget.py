@@ -26,7 +26,7 @@ class FakeAirflow:
 
 @pytest.mark.parametrize("state", ["queued", "running"])
 def test_nothing_is_forgotten_while_a_run_could_bring_it_back(state):
-    with pytest.raises(forget.ForgetError, match="under way"):
+    with pytest.raises(forget.ForgetError, match="going on"):
         forget.check_idle(FakeAirflow("success", state))
     forget.check_idle(FakeAirflow("success", "failed"))
 

