@@ -7,7 +7,7 @@ VENV := .local/venv
 PYTHON := $(VENV)/bin/python
 UV := $(VENV)/bin/uv
 INSTALLED := $(VENV)/requirements.lock
-STACK := $(PYTHON) -m include.stack.local.stack
+STACK := $(PYTHON) -m include.stack.local
 LOCK := $(UV) pip compile --universal --python-version 3.11 --quiet --no-header --no-emit-find-links --no-emit-index-url
 
 export PYTHONPATH := $(CURDIR)
@@ -150,7 +150,7 @@ evaluate: $(INSTALLED)  ## Rankings and playlists against simple rivals (FILES="
 
 .PHONY: lifelike
 lifelike: $(INSTALLED)  ## Statistics of the simulated listening beside real ones (FILES='a.zip b.zip': your own exports too)
-	@$(PYTHON) -m include.demo.lifelike $(FILES)
+	@$(PYTHON) -m include.demo.history_statistics $(FILES)
 
 .PHONY: lock
 lock: $(INSTALLED)  ## Compile requirements.lock from requirements.txt

@@ -1,1 +1,1 @@
-"""A made-up musical world: its catalogue, its listeners' lives, and a server that shows them as Spotify would."""
+"""A made-up music catalogue, simulated listeners, and a server that presents their plays as Spotify does."""

@@ -1,6 +1,6 @@
-"""The made-up catalogue every listener shares: artists in scenes and circles, albums in order, recordings with ids.
+"""The made-up catalogue that all listeners share: artists by genre and circle, albums in order, recordings with ids.
 
-A circle is some artists of one scene who are heard together, the best known first. The catalogue is one fixed world,
+A circle is a group of artists of one genre who are heard together, the best known first. The catalogue never changes:
 1920 artists and about 30 000 tracks; what differs between listeners is what they make of it.
 """
 
@@ -10,20 +10,20 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import NamedTuple
 
-from include.demo.draws import Draws, base62, hashed
-from include.demo.scenes import (
+from include.demo.genres import (
     AUDIOBOOKS,
     BAND_FORMS,
     FIRST_NAMES,
+    GENRES,
     LAST_NAMES,
     PODCASTS,
-    SCENES,
     SEASONS,
     TITLE_FORMS,
-    Scene,
+    Genre,
 )
+from include.demo.random_draws import RandomDraws, base62, hashed
 
-CIRCLES_PER_SCENE = 4
+CIRCLES_PER_GENRE = 4
 ARTISTS_PER_CIRCLE = 40
 CATALOG_SEED = 20150401
 
@@ -32,7 +32,7 @@ CATALOG_SEED = 20150401
 class Artist:
     artist_id: str
     name: str
-    scene: Scene
+    genre: Genre
     circle: int
     albums: list[Album] = field(default_factory=list)
     tracks: list[Track] = field(default_factory=list)
@@ -121,24 +121,24 @@ class Catalog:
     def episodes_of(self, show: str) -> list[Episode]:
         return [episode for episode in self.episodes if episode.show == show]
 
-    def circles_of(self, *scene_names: str) -> list[int]:
-        return [i for i, circle in enumerate(self.circles) if circle[0].scene.name in scene_names]
+    def circles_of(self, *genre_names: str) -> list[int]:
+        return [i for i, circle in enumerate(self.circles) if circle[0].genre.name in genre_names]
 
 
 @cache
 def catalog() -> Catalog:
     """The whole catalogue; built once a process, always the same."""
-    draws = Draws("catalog", CATALOG_SEED)
+    draws = RandomDraws("catalog", CATALOG_SEED)
     names: set[str] = set()
     circles: list[list[Artist]] = []
     tracks: dict[str, Track] = {}
     recordings = 0
-    for scene in SCENES:
-        for _ in range(CIRCLES_PER_SCENE):
+    for genre in GENRES:
+        for _ in range(CIRCLES_PER_GENRE):
             circle = []
             for rank in range(ARTISTS_PER_CIRCLE):
-                name = _artist_name(draws, scene, names)
-                artist = Artist(base62("artist", name), name, scene, len(circles))
+                name = _artist_name(draws, genre, names)
+                artist = Artist(base62("artist", name), name, genre, len(circles))
                 recordings = _add_albums(draws, artist, rank, recordings)
                 circle.append(artist)
                 for album in artist.albums:
@@ -157,27 +157,27 @@ def catalog() -> Catalog:
     )
 
 
-def _artist_name(draws: Draws, scene: Scene, taken: set[str]) -> str:
+def _artist_name(draws: RandomDraws, genre: Genre, taken: set[str]) -> str:
     while True:
         if draws.chance(0.35):
             name = f"{draws.pick(FIRST_NAMES)} {draws.pick(LAST_NAMES)}"
         else:
-            name = _fill(draws, scene, BAND_FORMS)
+            name = _fill(draws, genre, BAND_FORMS)
         if name not in taken:
             taken.add(name)
             return name
 
 
-def _fill(draws: Draws, scene: Scene, forms: tuple[str, ...]) -> str:
-    noun = draws.pick(scene.nouns)
-    other = draws.pick([another for another in scene.nouns if another != noun])
+def _fill(draws: RandomDraws, genre: Genre, forms: tuple[str, ...]) -> str:
+    noun = draws.pick(genre.nouns)
+    other = draws.pick([another for another in genre.nouns if another != noun])
     nouns = noun[:-1] + "ies" if noun.endswith("y") and noun[-2] not in "aeiou" else noun + "s"
     if noun.endswith(("s", "x", "ch", "sh")):
         nouns = noun + "es"
     if noun == "Wolf":
         nouns = "Wolves"
     return draws.pick(forms).format(
-        adjective=draws.pick(scene.adjectives),
+        adjective=draws.pick(genre.adjectives),
         noun=noun,
         nouns=nouns,
         other=other,
@@ -186,7 +186,7 @@ def _fill(draws: Draws, scene: Scene, forms: tuple[str, ...]) -> str:
     )
 
 
-def _add_albums(draws: Draws, artist: Artist, rank: int, recordings: int) -> int:
+def _add_albums(draws: RandomDraws, artist: Artist, rank: int, recordings: int) -> int:
     """Give an artist albums, and singles of some of their tracks; returns the number of recordings so far."""
     year = 2004 + draws.below(18)
     titles: set[str] = set()
@@ -196,7 +196,7 @@ def _add_albums(draws: Draws, artist: Artist, rank: int, recordings: int) -> int
         month, day = 1 + draws.below(12), 1 + draws.below(28)
         album = Album(
             album_id=base62("album", artist.name, number),
-            name=_new_title(draws, artist.scene, titles),
+            name=_new_title(draws, artist.genre, titles),
             album_type="album",
             release_date=f"{year}-{month:02}-{day:02}",
             artist=artist,
@@ -205,11 +205,11 @@ def _add_albums(draws: Draws, artist: Artist, rank: int, recordings: int) -> int
         for position in range(1, 8 + draws.below(6)):
             track = Track(
                 track_id=base62("track", artist.name, number, position),
-                name=_new_title(draws, artist.scene, titles),
+                name=_new_title(draws, artist.genre, titles),
                 artist=artist,
                 album=album,
                 number=position,
-                duration_ms=int(min(11.5, max(1.4, draws.lognormal(artist.scene.minutes, 0.22))) * 60_000),
+                duration_ms=int(min(11.5, max(1.4, draws.lognormal(artist.genre.minutes, 0.22))) * 60_000),
                 isrc=f"{registrant}{recordings % 100_000:05}",
                 recording=recordings,
                 disliked_by_some=draws.chance(0.12),
@@ -250,15 +250,15 @@ def _single(track: Track) -> Album:
     return album
 
 
-def _new_title(draws: Draws, scene: Scene, taken: set[str]) -> str:
+def _new_title(draws: RandomDraws, genre: Genre, taken: set[str]) -> str:
     while True:
-        title = _fill(draws, scene, TITLE_FORMS)
+        title = _fill(draws, genre, TITLE_FORMS)
         if title not in taken:
             taken.add(title)
             return title
 
 
-def _episodes(draws: Draws) -> list[Episode]:
+def _episodes(draws: RandomDraws) -> list[Episode]:
     return [
         Episode(
             uri=f"spotify:episode:{base62('episode', show, number)}",
@@ -272,7 +272,7 @@ def _episodes(draws: Draws) -> list[Episode]:
     ]
 
 
-def _chapters(draws: Draws) -> list[Chapter]:
+def _chapters(draws: RandomDraws) -> list[Chapter]:
     return [
         Chapter(
             uri=f"spotify:chapter:{base62('chapter', title, number)}",
@@ -286,7 +286,7 @@ def _chapters(draws: Draws) -> list[Chapter]:
     ]
 
 
-def _local_files(draws: Draws) -> list[LocalFile]:
+def _local_files(draws: RandomDraws) -> list[LocalFile]:
     return [
         LocalFile(
             name=f"Rehearsal {take}",
@@ -299,9 +299,9 @@ def _local_files(draws: Draws) -> list[LocalFile]:
 
 
 def audio_features_of(track: Track) -> dict[str, float | int]:
-    """Plausible, fixed audio features of a recording, from its scene's energy and its own hash."""
-    draws = Draws("audio features", track.recording)
-    energy = min(0.99, max(0.01, draws.normal(track.artist.scene.energy, 0.12)))
+    """Plausible, fixed audio features of a recording, from its genre's energy and its own hash."""
+    draws = RandomDraws("audio features", track.recording)
+    energy = min(0.99, max(0.01, draws.normal(track.artist.genre.energy, 0.12)))
     return {
         "acousticness": round(min(0.99, max(0.001, draws.normal(1 - energy, 0.15))), 4),
         "danceability": round(min(0.97, max(0.06, draws.normal(0.3 + 0.45 * energy, 0.12))), 4),
@@ -312,7 +312,7 @@ def audio_features_of(track: Track) -> dict[str, float | int]:
         "loudness": round(-22 + 17 * energy + draws.normal(0, 1.5), 3),
         "mode": hashed("mode", track.recording) % 2,
         "speechiness": round(
-            min(0.6, max(0.02, draws.normal(0.22 if track.artist.scene.name == "hip hop" else 0.06, 0.03))), 4
+            min(0.6, max(0.02, draws.normal(0.22 if track.artist.genre.name == "hip hop" else 0.06, 0.03))), 4
         ),
         "tempo": round(draws.normal(78 + 55 * energy, 14), 3),
         "valence": round(min(0.98, max(0.02, draws.normal(0.25 + 0.4 * energy, 0.18))), 4),

@@ -1,4 +1,4 @@
-"""Who listens: the four of the demo, and as many invented others as a test or a benchmark wants."""
+"""The demo's four listeners, and as many invented ones as a test or benchmark needs."""
 
 from __future__ import annotations
 
@@ -6,25 +6,12 @@ import itertools
 from dataclasses import replace
 from datetime import date
 
-from include.demo.draws import Draws
-from include.demo.habits import HABITS, Habit, Listener, utc
-from include.demo.life import Life, Play, Session, build_life
-
-__all__ = [
-    "DEMO_LISTENERS",
-    "Life",
-    "Listener",
-    "Play",
-    "Session",
-    "build_life",
-    "busy_listener",
-    "invent_listener",
-    "listener_named",
-]
+from include.demo.random_draws import RandomDraws
+from include.demo.session_types import SESSION_TYPES, Listener, SessionType, utc
 
 
-def _habits(*names: str) -> tuple[Habit, ...]:
-    return tuple(HABITS[name] for name in names)
+def _session_types(*names: str) -> tuple[SessionType, ...]:
+    return tuple(SESSION_TYPES[name] for name in names)
 
 
 # Above 50 plays on most days, above 200 on some.
@@ -33,8 +20,8 @@ ADA = Listener(
     display_name="Ada Kowalczyk",
     time_zone="Europe/Berlin",
     country="DE",
-    born=date(2022, 6, 1),
-    habits=_habits(
+    first_day=date(2022, 6, 1),
+    session_types=_session_types(
         "morning commute", "focus at work", "workout", "evening album", "late-night deep dive", "party shuffle"
     ),
     seed=11,
@@ -49,8 +36,8 @@ BEA = Listener(
     display_name="Bea Winterbourne",
     time_zone="America/New_York",
     country="US",
-    born=date(2023, 9, 4),
-    habits=_habits("lunch break", "workout", "late-night deep dive", "weekend explorer", "evening album"),
+    first_day=date(2023, 9, 4),
+    session_types=_session_types("lunch break", "workout", "late-night deep dive", "weekend explorer", "evening album"),
     seed=23,
     zones=(
         (utc("2024-04-02T15:00:00"), "Asia/Tokyo", "JP"),
@@ -67,8 +54,8 @@ CARL = Listener(
     display_name="Carl Fenwick",
     time_zone="Australia/Sydney",
     country="AU",
-    born=date(2023, 10, 16),
-    habits=_habits("lunch break", "focus at work", "evening album", "falling asleep"),
+    first_day=date(2023, 10, 16),
+    session_types=_session_types("lunch break", "focus at work", "evening album", "falling asleep"),
     seed=37,
     busyness=1.2,
     local_files=True,
@@ -80,8 +67,11 @@ DORA = Listener(
     display_name="Dora Abara",
     time_zone="Europe/London",
     country="GB",
-    born=date(2026, 10, 12),
-    habits=tuple(replace(habit, podcast=0.0, minutes=16.0) for habit in _habits("lunch break", "evening album")),
+    first_day=date(2026, 10, 12),
+    session_types=tuple(
+        replace(session_type, podcast=0.0, minutes=16.0)
+        for session_type in _session_types("lunch break", "evening album")
+    ),
     seed=41,
     circles=6,
     busyness=0.5,
@@ -91,8 +81,8 @@ DORA = Listener(
 
 DEMO_LISTENERS = (ADA, BEA, CARL, DORA)
 
-# Habits that can be told apart by when and how music is played; an invented listener has 4 to 6 of them.
-_FAMILIES = (
+# Session types that differ in when and how music is played; an invented listener has 4 to 6, one of each group.
+_GROUPS = (
     ("morning commute",),
     ("focus at work",),
     ("workout", "evening commute"),
@@ -112,27 +102,27 @@ def listener_named(user_id: str) -> Listener:
 
 
 def invent_listener(
-    user_id: str, seed: int, *, born: date = date(2023, 1, 1), busyness: float = 1.0, time_zone: str = "UTC"
+    user_id: str, seed: int, *, first_day: date = date(2023, 1, 1), busyness: float = 1.0, time_zone: str = "UTC"
 ) -> Listener:
-    """A listener with 4 to 6 habits of their own, shifted in hour, length and taste; the same for the same seed.
+    """A listener with 4 to 6 session types, varied in hour, length and taste; the same seed gives the same listener.
 
     A busyness of 1 gives about 25 to 70 plays a day; plays grow about linearly with it.
     """
-    draws = Draws("invented listener", seed)
-    families = [*_FAMILIES[:2], *draws.shuffled(_FAMILIES[2:])[: 2 + draws.below(3)]]
-    habits = []
-    for family in families:
-        habit = HABITS[draws.pick(family)]
+    draws = RandomDraws("invented listener", seed)
+    groups = [*_GROUPS[:2], *draws.shuffled(_GROUPS[2:])[: 2 + draws.below(3)]]
+    session_types = []
+    for group in groups:
+        session_type = SESSION_TYPES[draws.pick(group)]
         often = draws.lognormal(1.0, 0.15)
-        habits.append(
+        session_types.append(
             replace(
-                habit,
-                per_weekday=habit.per_weekday * often,
-                per_weekend_day=habit.per_weekend_day * often,
-                hour=habit.hour + draws.between(-0.7, 0.7),
-                minutes=habit.minutes * draws.between(0.85, 1.2),
-                discover=habit.discover * draws.between(0.75, 1.2),
-                skip=habit.skip * draws.between(0.7, 1.4),
+                session_type,
+                per_weekday=session_type.per_weekday * often,
+                per_weekend_day=session_type.per_weekend_day * often,
+                hour=session_type.hour + draws.between(-0.7, 0.7),
+                minutes=session_type.minutes * draws.between(0.85, 1.2),
+                discover=session_type.discover * draws.between(0.75, 1.2),
+                skip=session_type.skip * draws.between(0.7, 1.4),
             )
         )
     return Listener(
@@ -140,19 +130,26 @@ def invent_listener(
         display_name=user_id.title(),
         time_zone=time_zone,
         country="DE",
-        born=born,
-        habits=tuple(habits),
+        first_day=first_day,
+        session_types=tuple(session_types),
         seed=seed,
         circles=14 + draws.below(8),
         busyness=busyness,
     )
 
 
-def busy_listener(user_id: str, seed: int, *, born: date, time_zone: str = "UTC") -> Listener:
-    """An invented listener who plays music from morning to night: above 200 plays on most days."""
-    listener = invent_listener(user_id, seed, born=born, busyness=2.0, time_zone=time_zone)
-    habits = tuple(
-        replace(habit, name=f"{habit.name} {hour}", hour=hour, minutes=130, per_weekday=0.95, per_weekend_day=0.95)
-        for hour, habit in zip(range(6, 24, 2), itertools.cycle(listener.habits), strict=False)
+def busy_listener(user_id: str, seed: int, *, first_day: date, time_zone: str = "UTC") -> Listener:
+    """An invented listener who plays music from morning to night: more than 200 plays on most days."""
+    listener = invent_listener(user_id, seed, first_day=first_day, busyness=2.0, time_zone=time_zone)
+    session_types = tuple(
+        replace(
+            session_type,
+            name=f"{session_type.name} {hour}",
+            hour=hour,
+            minutes=130,
+            per_weekday=0.95,
+            per_weekend_day=0.95,
+        )
+        for hour, session_type in zip(range(6, 24, 2), itertools.cycle(listener.session_types), strict=False)
     )
-    return replace(listener, habits=habits)
+    return replace(listener, session_types=session_types)

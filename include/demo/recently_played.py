@@ -1,9 +1,9 @@
-"""What the recently-played endpoint shows of a life: at most the last 50 plays, some of them late.
+"""What the recently-played endpoint shows of a listening history: at most the last 50 plays, some of them late.
 
-Shown are music plays of at least 30 s, outside private sessions. Spotify's lag is unknown in its details; here it is:
-most plays appear seconds after their end; about one in thirty appears up to hours later, with its old played_at; plays
-made offline appear when the device is back online. A late play always appears before LATE_BEHIND newer plays do, or
-never (offline plays of days ago): a reader with enough overlap can see every play that ever appears.
+It shows music plays of at least 30 s, outside private sessions. How late Spotify shows them is not known exactly. Here
+most plays appear seconds after their end; about one in thirty appears up to hours later, with its old played_at;
+offline plays appear when the device is online again. A late play appears before LATE_BEHIND newer ones have ended, or
+never (offline plays of days ago), so a reader whose pages overlap enough can see every play that ever appears.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import bisect
 from typing import NamedTuple
 
 from include.demo.catalog import Track
-from include.demo.draws import Draws, hashed
-from include.demo.life import Life, Play
+from include.demo.listening_history import History, Play
+from include.demo.random_draws import RandomDraws, hashed
 
 WINDOW = 50
 SHORTEST_MS = 30_000
@@ -22,30 +22,32 @@ DAYS_LATE_MS = 20 * 3_600_000
 
 
 class ShownPlay(NamedTuple):
-    """A play as the API reports it. place_in_life indexes Life.plays; shown_at_ms is None if it never appears."""
+    """A play as the API reports it. place_in_history indexes History.plays; shown_at_ms is None if it never appears."""
 
     played_at_ms: int
     shown_at_ms: int | None
     is_start: bool
     track: Track
     context: str | None
-    place_in_life: int
+    place_in_history: int
 
 
 class RecentlyPlayed:
-    """The endpoint's view of one life, at any moment up to which the life is told."""
+    """The endpoint's view of one history, at any moment that the history covers."""
 
-    def __init__(self, life: Life) -> None:
-        self._life = life
-        self._indexes: list[int] = []  # of the plays that may be shown
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self._tracks: list[Track] = []  # of the plays that may be shown
+        self._indexes: list[int] = []  # into History.plays
         self._ends_ms: list[int] = []
         self._looked_at = 0
 
     def _catch_up(self) -> None:
-        plays = self._life.plays
+        plays = self._history.plays
         for index in range(self._looked_at, len(plays)):
             play = plays[index]
             if isinstance(play.item, Track) and play.ms_played >= SHORTEST_MS and not play.incognito:
+                self._tracks.append(play.item)
                 self._indexes.append(index)
                 self._ends_ms.append(play.ended_ms)
         self._looked_at = len(plays)
@@ -71,7 +73,7 @@ class RecentlyPlayed:
         return [play for play in window if before is None or play.played_at_ms < before][:limit]
 
     def of_play(self, index: int) -> ShownPlay | None:
-        """How the play at Life.plays[index] is shown; None if it is of a kind that never is."""
+        """How the play at History.plays[index] is shown; None if it is of a kind that never is."""
         self._catch_up()
         place = bisect.bisect_left(self._indexes, index)
         if place < len(self._indexes) and self._indexes[place] == index:
@@ -80,33 +82,32 @@ class RecentlyPlayed:
 
     def _shown(self, place: int) -> ShownPlay:
         index = self._indexes[place]
-        life, play, ends = self._life, self._life.plays[index], self._ends_ms
-        assert isinstance(play.item, Track)
-        dice = hashed("shown", life.seed, life.listener.user_id, play.ended_ms)
-        dice, start_roll = divmod(dice, 100)
+        history, play, ends = self._history, self._history.plays[index], self._ends_ms
+        bits = hashed("shown", history.seed, history.listener.user_id, play.ended_ms)
+        bits, start_roll = divmod(bits, 100)
         is_start = start_roll < 7 and (place == 0 or play.started_ms > ends[place - 1])
-        dice, lag_ms = divmod(dice, 23_000)
+        bits, lag_ms = divmod(bits, 23_000)
         appears_ms = play.ended_ms + 2_000 + lag_ms
-        dice, late_roll = divmod(dice, 100)
+        bits, late_roll = divmod(bits, 100)
         if play.offline:
-            appears_ms = synced_ms(life, play)
+            appears_ms = synced_ms(history, play)
         elif late_roll < 3:
-            appears_ms = play.ended_ms + int(Draws("late", dice).lognormal(40, 1.2) * 60_000)
+            appears_ms = play.ended_ms + int(RandomDraws("late", bits).lognormal(40, 1.2) * 60_000)
         shown_at_ms: int | None = appears_ms
         if place + LATE_BEHIND < len(ends) and appears_ms > ends[place + LATE_BEHIND]:
             too_late = appears_ms - play.ended_ms > DAYS_LATE_MS
             shown_at_ms = None if too_late else ends[place + LATE_BEHIND]
-        dice, release_roll = divmod(dice, 10)
-        track = play.item
+        bits, release_roll = divmod(bits, 10)
+        track = self._tracks[place]
         if track.other_release is not None and release_roll < 3:
             track = track.other_release
-        context = None if dice % 20 == 0 else play.context
+        context = None if bits % 20 == 0 else play.context
         return ShownPlay(play.started_ms if is_start else play.ended_ms, shown_at_ms, is_start, track, context, index)
 
 
-def synced_ms(life: Life, play: Play) -> int:
+def synced_ms(history: History, play: Play) -> int:
     """When the device that played a session offline was online again: soon after it, rarely days later."""
-    session = life.sessions[play.session]
-    draws = Draws("synced", life.seed, life.listener.user_id, session.local_date, session.session_type)
+    session = history.sessions[play.session]
+    draws = RandomDraws("synced", history.seed, history.listener.user_id, session.local_date, session.session_type)
     minutes = draws.between(5, 90) if draws.chance(0.9) else draws.between(1, 5) * 1440
-    return life.plays[session.first_play + session.plays - 1].ended_ms + int(minutes * 60_000)
+    return history.plays[session.first_play + session.plays - 1].ended_ms + int(minutes * 60_000)

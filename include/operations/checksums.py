@@ -1,4 +1,4 @@
-"""What a listening database holds, in a form that two databases can be compared by."""
+"""Row counts and checksums of a listening database, by which two databases can be compared."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ SCHEMAS = ("public", "staging", "analytics", "ml")
 
 
 class TableSum(TypedDict):
-    """Rows, and the sum of the rows' md5 (upper 64 bits), which their order does not change."""
+    """A table's row count, and the sum of its rows' md5 (upper 64 bits), which does not depend on their order."""
 
     rows: int
     checksum: str
 
 
 def checksums(connection: psycopg.Connection) -> dict[str, TableSum]:
-    """Of every table, by `schema.table`, as the connection's transaction sees them."""
-    # How a row reads as text depends on these.
+    """Return the sums of every table, by `schema.table`, as the connection's transaction sees it."""
+    # A row's text depends on these settings.
     connection.execute("set local timezone to 'UTC'")
     connection.execute("set local datestyle to 'ISO'")
     connection.execute("set local extra_float_digits to 1")
@@ -34,14 +34,13 @@ def checksums(connection: psycopg.Connection) -> dict[str, TableSum]:
             "select count(*), coalesce(sum(('x' || left(md5(t::text), 16))::bit(64)::bigint::numeric), 0)::text"
             " from {} t"
         ).format(sql.Identifier(schema, table))
-        row = connection.execute(statement).fetchone()
-        assert row is not None
-        sums[f"{schema}.{table}"] = {"rows": row[0], "checksum": row[1]}
+        rows, checksum = connection.execute(statement).fetchone() or (0, "0")
+        sums[f"{schema}.{table}"] = {"rows": rows, "checksum": checksum}
     return sums
 
 
 def differences(expected: dict[str, TableSum], found: dict[str, TableSum]) -> list[str]:
-    """One line per table that is not the same."""
+    """Return one line for each table that differs."""
     lines = []
     for table in sorted(expected.keys() | found.keys()):
         if expected.get(table) != found.get(table):

@@ -22,16 +22,16 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from packaging.requirements import Requirement
 
+from include import PROJECT
 from include.ingestion.authorization import AUTHORIZATION_LASTS, WARN_AFTER
 from include.operations import installation
+from include.operations.airflow_client import DAG_ID, AirflowClient
 from include.sql.holding import held_listeners
 from include.sql.schema import migrate
-from include.stack.local.airflow_client import AirflowClient
 
 LONGEST_SILENCE = timedelta(hours=26)  # a daily run, and two hours to do it
 CALLS_A_DAY = 800  # the lowest count at which a development-mode app's quota was seen to run out
 LOW_DISK, NO_DISK = 5 << 30, 1 << 30  # bytes
-PROJECT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -160,12 +160,12 @@ def check_airflow(client: AirflowClient | None, now: datetime) -> Findings:
         yield Finding("ok", "Airflow", "all components healthy")
     for error in client.import_errors():
         yield Finding("fail", "DAG", f"{error['filename']} cannot be imported", error["stack_trace"].splitlines()[-1])
-    if not client.dag_exists(installation.DAG_ID):
-        yield Finding("fail", "DAG", f"{installation.DAG_ID} is unknown to Airflow", "see the DAG processor's log")
+    if not client.dag_exists(DAG_ID):
+        yield Finding("fail", "DAG", f"{DAG_ID} is unknown to Airflow", "see the DAG processor's log")
         return
-    if client.is_paused(installation.DAG_ID):
+    if client.is_paused(DAG_ID):
         yield Finding("warn", "DAG", "is paused: nothing runs by itself", "unpause it in Airflow")
-    runs = client.runs(installation.DAG_ID, "success", "failed")
+    runs = client.runs(DAG_ID, "success", "failed")
     if runs and runs[0]["state"] == "failed":
         remedy = "open it in Airflow; the DAG's page says what each red task means"
         yield Finding("fail", "Last run", f"{runs[0]['dag_run_id']} failed", remedy)
@@ -182,7 +182,7 @@ def check_airflow(client: AirflowClient | None, now: datetime) -> Findings:
 
 
 def check_dashboards(address: str) -> Findings:
-    if installation.answers(address):
+    if installation.dashboards_answer(address):
         yield Finding("ok", "Dashboards", f"answer at {address}")
     else:
         yield Finding("fail", "Dashboards", f"no answer at {address}", "make dashboards, or restart the service")

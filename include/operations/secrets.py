@@ -16,12 +16,12 @@ from urllib.parse import quote
 
 from cryptography.fernet import Fernet
 
+from include.operations.listening_database import LISTENING_DATABASE, ROLES
+
 SECRETS = Path("/opt/airflow/secrets")
 LISTENING_HOST = "listening-db"
 METADATA_HOST = "metadata-db"
 BROKER_HOST = "broker"
-DATABASE = "listening"
-ROLES = ("listening_owner", "listening_writer", "listening_reader")
 
 OWN = 0o400  # libpq accepts a password file only if nobody else can read it
 ANY_USER = 0o444  # the official images of Postgres and Redis choose their own user ids; nobody else mounts their folder
@@ -65,14 +65,14 @@ def files(values: dict[str, str]) -> dict[str, tuple[str, int]]:
     }
 
     def pgpass(role: str) -> str:
-        return f"{LISTENING_HOST}:5432:{DATABASE}:{role}:{values[f'{role}_password']}\n"
+        return f"{LISTENING_HOST}:5432:{LISTENING_DATABASE}:{role}:{values[f'{role}_password']}\n"
 
     def connection(role: str) -> dict[str, str | int]:
         return {
             "conn_type": "postgres",
             "host": LISTENING_HOST,
             "port": 5432,
-            "schema": DATABASE,
+            "schema": LISTENING_DATABASE,
             "login": role,
             "password": values[f"{role}_password"],
         }

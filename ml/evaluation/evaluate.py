@@ -437,9 +437,10 @@ def encode(name: str, rows: Iterable[tuple[str, str, int, int, bool | None]]) ->
 def invented(seed: int, until: datetime = datetime(2025, 7, 1, tzinfo=UTC)) -> Plays:
     """An invented listener's plays, two and a half years by default."""
     from include.demo.catalog import Track
-    from include.demo.listeners import build_life, invent_listener
+    from include.demo.listeners import invent_listener
+    from include.demo.listening_history import build_history
 
-    life = build_life(invent_listener(f"listener {seed}", seed), until=until)
+    life = build_history(invent_listener(f"listener {seed}", seed), until=until)
     return encode(
         life.listener.user_id,
         (

@@ -80,6 +80,7 @@ def imported(histories: Sequence[History]) -> Iterator[psycopg.Connection]:
     from airflow.sdk import ObjectStoragePath
 
     from include.ingestion.import_history import import_history
+    from include.operations.listening_database import LISTENING_DATABASE
     from include.stack.local import postgres
     from tests.benchmarks import listening_database
     from tests.support.steps import run_step
@@ -92,7 +93,7 @@ def imported(histories: Sequence[History]) -> Iterator[psycopg.Connection]:
             else:
                 target.mkdir()
                 shutil.copy(history.path, target)
-        address = postgres.conninfo(socket_dir, postgres.LISTENING_DATABASE)
+        address = postgres.conninfo(socket_dir, LISTENING_DATABASE)
         with psycopg.connect(address, autocommit=True) as connection:
             for history in histories:
                 connection.execute(

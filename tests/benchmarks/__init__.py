@@ -70,7 +70,7 @@ def write_to(log: Path) -> None:
 def listening_database() -> Iterator[Path]:
     """Socket directory of a new server, set up as the product's own, with an empty, migrated listening database."""
     from include.stack.local import postgres
-    from include.stack.local.stack import prepare_listening_database
+    from include.stack.local.databases import prepare_listening_database
 
     with tempfile.TemporaryDirectory(prefix="bench") as folder, postgres.server(Path(folder) / "data") as socket_dir:
         prepare_listening_database(socket_dir)

@@ -14,7 +14,7 @@ import traceback
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 
-from include.stack.local.state import State
+from include.stack.local.state_folder import StateFolder
 from tests.benchmarks import Figure, load, measure, write_to
 
 
@@ -26,7 +26,7 @@ def main() -> int:
     if unknown := set(names) - set(known):
         parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are: {', '.join(known)}")
 
-    folder = State.from_environment().folder
+    folder = StateFolder.from_environment().folder
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "bench.log"
     log.write_text("")

@@ -11,6 +11,7 @@ import psutil
 import psycopg
 import sqlalchemy as sa
 
+from include.operations.listening_database import LISTENING_DATABASE
 from include.stack.local import postgres
 from tests.benchmarks import Figure, at_least, at_most, benchmark, listening_database
 from tests.support.steps import STEPS, run_stages, run_steps, statements
@@ -62,7 +63,7 @@ MARK_PLAYS = """
 
 
 def _connect(socket_dir: Path, role: str) -> psycopg.Connection:
-    conninfo = postgres.conninfo(socket_dir, postgres.LISTENING_DATABASE, role)
+    conninfo = postgres.conninfo(socket_dir, LISTENING_DATABASE, role)
     return psycopg.connect(conninfo, autocommit=True)
 
 
@@ -111,7 +112,7 @@ def rebuild_vs_pandas() -> list[Figure]:
         run_stages(lambda: _connect(socket_dir, "listening_writer"), as_of=_as_of(days))
         ours = time.perf_counter() - started
         engine = sa.create_engine(
-            postgres.sqlalchemy_url(socket_dir, postgres.LISTENING_DATABASE, "listening_owner"), poolclass=sa.NullPool
+            postgres.sqlalchemy_url(socket_dir, LISTENING_DATABASE, "listening_owner"), poolclass=sa.NullPool
         )
         _settle(socket_dir)
         started = time.perf_counter()

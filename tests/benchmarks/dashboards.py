@@ -19,6 +19,7 @@ from unittest.mock import patch
 
 import psycopg
 
+from include.operations.listening_database import LISTENING_DATABASE
 from include.stack.local import postgres
 from tests.benchmarks import Figure, at_most, benchmark, listening_database
 
@@ -82,7 +83,7 @@ def published_lives() -> Iterator[str]:
     now = dt.datetime.combine(AS_OF, dt.time(4), dt.UTC)
     with listening_database() as socket_dir:
         dsn = {
-            role: postgres.conninfo(socket_dir, postgres.LISTENING_DATABASE, f"listening_{role}")
+            role: postgres.conninfo(socket_dir, LISTENING_DATABASE, f"listening_{role}")
             for role in ("owner", "writer", "reader")
         }
         with psycopg.connect(dsn["owner"], autocommit=True) as owner:

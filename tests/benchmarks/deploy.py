@@ -18,9 +18,9 @@ from tests.benchmarks import Figure, at_least, benchmark
 from tests.chaos import chaos
 
 if TYPE_CHECKING:
-    from include.demo.client import SimulatorClient
     from include.demo.listeners import Listener
     from include.demo.recently_played import RecentlyPlayed
+    from include.demo.simulator.client import SimulatorClient
     from include.stack.local.stack import Stack
 
 LISTENERS = 50
@@ -44,16 +44,17 @@ def scale_2_workers_vs_1() -> list[Figure]:
     Compared is the ingestion, which is mapped per listener and waits for Spotify: from its first task's start to its
     last one's end. After every run the database must hold exactly the plays that Spotify has shown.
     """
-    from include.demo.listeners import build_life, invent_listener
+    from include.demo.listeners import invent_listener
+    from include.demo.listening_history import build_history
     from include.demo.recently_played import RecentlyPlayed
-    from include.demo.simulator import simulator_server
+    from include.demo.simulator.server import simulator_server
 
     listeners = [
-        invent_listener(f"listener-{number:02}", number, born=FIRST_RUN.date() - timedelta(days=7))
+        invent_listener(f"listener-{number:02}", number, first_day=FIRST_RUN.date() - timedelta(days=7))
         for number in range(LISTENERS)
     ]
     end = FIRST_RUN + timedelta(days=4)
-    windows = {listener.user_id: RecentlyPlayed(build_life(listener, until=end)) for listener in listeners}
+    windows = {listener.user_id: RecentlyPlayed(build_history(listener, until=end)) for listener in listeners}
     shown: set[tuple[str, int]] = set()
     with (
         tempfile.TemporaryDirectory(prefix="bench") as folder,
@@ -132,7 +133,7 @@ def celery_stack(folder: Path, broker_url: str, simulator: SimulatorClient) -> S
     """The product as for real listeners, whose Spotify is `simulator`; no worker yet."""
     from include.stack.local.ports import DEFAULTS
     from include.stack.local.stack import Stack
-    from include.stack.local.state import State
+    from include.stack.local.state_folder import StateFolder
 
     os.environ |= {f"{service.upper()}_PORT": "0" for service in DEFAULTS}
     settings = SOONER | {
@@ -146,13 +147,13 @@ def celery_stack(folder: Path, broker_url: str, simulator: SimulatorClient) -> S
         "SPOTIFY_ACCOUNTS_URL": simulator.url,
         "RECCOBEATS_URL": simulator.reccobeats_url,
     }
-    return Stack(State(folder), "real", settings=settings)
+    return Stack(StateFolder(folder), "real", settings=settings)
 
 
 def authorize(stack: Stack, simulator: SimulatorClient, listeners: list[Listener]) -> None:
     import psycopg
 
-    from include.stack.local.stack import DAG_ID
+    from include.operations.airflow_client import DAG_ID
 
     with psycopg.connect(stack.owner_conninfo) as connection:
         for listener in listeners:
@@ -179,7 +180,8 @@ def authorize(stack: Stack, simulator: SimulatorClient, listeners: list[Listener
 
 
 def start_worker(stack: Stack, name: str) -> None:
-    from include.stack.local.stack import PROJECT, PYTHON
+    from include import PROJECT
+    from include.stack.local.stack import PYTHON
 
     command = [PYTHON, "-m", "airflow", "celery", "worker", "--celery-hostname", f"{name}@%h", "--skip-serve-logs"]
     command += ["--pid", str(stack.state.folder / f"{name}.pid"), "--without-mingle", "--without-gossip"]
@@ -206,8 +208,8 @@ def run(
     :param shown: what Spotify has shown so far, as listener and milliseconds; that of `now` is added.
     :raises RuntimeError: the run did not succeed, or the database holds anything else than `shown`.
     """
-    from include.stack.local.airflow_client import FINISHED_RUNS
-    from include.stack.local.stack import DAG_ID, RUN_TIMEOUT
+    from include.operations.airflow_client import DAG_ID, FINISHED_RUNS
+    from include.stack.local.stack import RUN_TIMEOUT
 
     simulator.set_clock(now)
     run_id = stack.airflow.trigger(DAG_ID, run_after=now)
@@ -229,7 +231,7 @@ def run(
 
 
 def ingestion(stack: Stack, run_id: str) -> list[dict[str, Any]]:
-    from include.stack.local.stack import DAG_ID
+    from include.operations.airflow_client import DAG_ID
 
     return [task for task in stack.airflow.task_instances(DAG_ID, run_id) if task["task_id"] == INGEST]
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import psycopg
 
+from include.operations.listening_database import LISTENING_DATABASE
 from include.stack.local import postgres
 from tests.benchmarks import Figure, at_least, at_most, benchmark, listening_database
 
@@ -35,7 +36,7 @@ def import_speed() -> list[Figure]:
     """Rows a second into the same table, indexes and triggers on: our import from zip to commit, a bare COPY of the
     very rows it makes, PostgresHook.insert_rows and pandas.to_sql of the first of them.
     """
-    from include.demo.exports import write_bulk_history
+    from include.demo.bulk_exports import write_bulk_history
 
     with listening_database() as socket_dir, tempfile.TemporaryDirectory() as folder:
         exports, prepared = Path(folder) / "exports", Path(folder) / "rows.copy"
@@ -62,7 +63,7 @@ def import_speed() -> list[Figure]:
 @benchmark
 def import_memory() -> list[Figure]:
     """Peak resident memory of a process that imports one JSON file of 0.1 and of 1 GB."""
-    from include.demo.exports import write_bulk_history
+    from include.demo.bulk_exports import write_bulk_history
 
     peaks = []
     for size in (SMALL_BYTES, LARGE_BYTES):
@@ -91,7 +92,7 @@ def _import_here(socket_dir: str, folder: str) -> None:
 
 
 def _connect(socket_dir: Path, user: str = "listening_writer") -> psycopg.Connection:
-    return psycopg.connect(postgres.conninfo(socket_dir, postgres.LISTENING_DATABASE, user))
+    return psycopg.connect(postgres.conninfo(socket_dir, LISTENING_DATABASE, user))
 
 
 def _import(socket_dir: Path, folder: Path) -> None:
@@ -159,7 +160,7 @@ def _insert_rows(socket_dir: Path, rows: list[tuple[Any, ...]]) -> None:
         conn_type="postgres",
         host=str(socket_dir),
         login="listening_writer",
-        schema=postgres.LISTENING_DATABASE,
+        schema=LISTENING_DATABASE,
     )
     PostgresHook(connection=connection).insert_rows("raw_listening_events", rows, target_fields=COLUMNS)
 
@@ -169,7 +170,7 @@ def _to_sql(socket_dir: Path, rows: list[tuple[Any, ...]]) -> None:
     import sqlalchemy as sa
     from sqlalchemy.dialects.postgresql import JSONB
 
-    engine = sa.create_engine(postgres.sqlalchemy_url(socket_dir, postgres.LISTENING_DATABASE, "listening_writer"))
+    engine = sa.create_engine(postgres.sqlalchemy_url(socket_dir, LISTENING_DATABASE, "listening_writer"))
     frame = pd.DataFrame([(*row[:6], json.loads(row[6]), row[7]) for row in rows], columns=list(COLUMNS))
     types = {"event_key": sa.Uuid(), "payload": JSONB()}
     frame.to_sql("raw_listening_events", engine, if_exists="append", index=False, dtype=types)

@@ -8,8 +8,8 @@ import statistics
 import subprocess
 import sys
 
-from include.stack.local.environment import base_environment
-from include.stack.local.state import PROJECT
+from include import PROJECT
+from include.stack.local.environment_variables import base_environment
 from tests.benchmarks import Figure, at_most, benchmark
 
 ROUNDS = 7

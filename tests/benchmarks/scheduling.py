@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
+from include import PROJECT
 from tests.benchmarks import Figure, at_most, benchmark
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def dag_wall_vs_noop() -> list[Figure]:
     """
     from include.stack.local.ports import DEFAULTS
     from include.stack.local.stack import Stack
-    from include.stack.local.state import PROJECT, State
+    from include.stack.local.state_folder import StateFolder
 
     os.environ |= {f"{service.upper()}_PORT": "0" for service in DEFAULTS}
     bundles = [
@@ -42,7 +43,7 @@ def dag_wall_vs_noop() -> list[Figure]:
     settings = {"AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(bundles)}
     with (
         tempfile.TemporaryDirectory(prefix="bench") as folder,
-        Stack(State(Path(folder)), "demo", settings=settings) as stack,
+        Stack(StateFolder(Path(folder)), "demo", settings=settings) as stack,
     ):
         stack.services.wait_until("dag-processor", lambda: stack.airflow.dag_exists(NOOP), 120)
         stack.airflow.unpause(NOOP)
@@ -69,7 +70,7 @@ def _settle(stack: Stack) -> None:
 
 
 def _noop_run(stack: Stack) -> float:
-    from include.stack.local.run import follow
+    from include.stack.local.run_progress import follow
     from include.stack.local.stack import RUN_TIMEOUT
 
     run_id = stack.airflow.trigger(NOOP, run_after=stack.clock.begin_run())
@@ -78,7 +79,7 @@ def _noop_run(stack: Stack) -> float:
 
 
 def _daily_run(stack: Stack) -> float:
-    from include.stack.local.stack import DAG_ID
+    from include.operations.airflow_client import DAG_ID
 
     stack.run_simulated_day()
     return _seconds(stack, DAG_ID, stack.airflow.runs(DAG_ID)[0]["dag_run_id"])

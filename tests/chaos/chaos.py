@@ -34,14 +34,17 @@ import psutil
 import psycopg
 import requests
 
+from include import PROJECT
+from include.operations.airflow_client import DAG_ID, FINISHED_RUNS
 from include.operations.backup import backup
 from include.operations.checksums import TableSum, checksums, differences
-from include.stack.local import environment, postgres
-from include.stack.local.airflow_client import FINISHED_RUNS
-from include.stack.local.demo import SimulatedClock
+from include.operations.listening_database import LISTENING_DATABASE
+from include.stack.demo import SimulatedClock
+from include.stack.local import environment_variables, postgres
 from include.stack.local.ports import DEFAULTS, choose_port
-from include.stack.local.stack import DAG_ID, PROJECT, Stack, stop_on_signals
-from include.stack.local.state import State
+from include.stack.local.signals import stop_on_signals
+from include.stack.local.stack import Stack
+from include.stack.local.state_folder import StateFolder
 
 # One import, of a year, is enough to be killed in; all other rows come from the API.
 LISTENERS_WITH_EXPORT = ("carl",)
@@ -194,7 +197,7 @@ class Victim:
             if process.poll() is not None:
                 assert isinstance(process.args, list)
                 kill_session(process.pid)
-                env = environment.base_environment() if name == "simulator" else self.stack.environment
+                env = environment_variables.base_environment() if name == "simulator" else self.stack.environment
                 self.stack.services.start(name, process.args, env, PROJECT)
 
     def _postmaster(self, server: str) -> psutil.Process:
@@ -202,7 +205,7 @@ class Victim:
 
     def _superuser(self) -> psycopg.Connection:
         return psycopg.connect(
-            postgres.conninfo(self.stack.socket_dir, postgres.LISTENING_DATABASE), autocommit=True, connect_timeout=5
+            postgres.conninfo(self.stack.socket_dir, LISTENING_DATABASE), autocommit=True, connect_timeout=5
         )
 
     # A run
@@ -299,7 +302,7 @@ def small_disk(folder: Path) -> Iterator[None]:
         image.unlink()
 
 
-def write_exports(state: State) -> None:
+def write_exports(state: StateFolder) -> None:
     """Of a few listeners only, where the stack would write everybody's."""
     state.exports.mkdir(parents=True)
     until = (SimulatedClock(state.clock).start - EXPORT_AGE).isoformat()
@@ -323,7 +326,7 @@ def contents(stack: Stack) -> dict[str, TableSum]:
     return sums | {"raw_listening_events": {"rows": rows, "checksum": checksum}}
 
 
-def metadata_server(state: State) -> Path:
+def metadata_server(state: StateFolder) -> Path:
     return state.folder / "metadata" / "data"
 
 
@@ -334,7 +337,7 @@ def new_stack(folder: Path, start: datetime | None = None, *, disk: bool) -> Ite
         subprocess.run(["umount", folder / "postgres"], check=True)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    state = State(folder)
+    state = StateFolder(folder)
     clock = SimulatedClock(state.clock)
     if start:
         clock._write(start, start)
@@ -362,7 +365,7 @@ def main() -> int:
     if not disk:
         names = [name for name in names if name != "disk full"]
         print("Not root, so no disk of its own: 'disk full' is left out")
-    folder = State.from_environment().folder / "chaos"
+    folder = StateFolder.from_environment().folder / "chaos"
     with new_stack(folder / "disturbed", disk=disk) as stack:
         start = stack.clock.start
         random_ = random.Random(options.seed)

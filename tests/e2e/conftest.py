@@ -11,7 +11,7 @@ import pytest
 from include.stack.local.ports import DEFAULTS
 from include.stack.local.services import marked
 from include.stack.local.stack import Stack
-from include.stack.local.state import State
+from include.stack.local.state_folder import StateFolder
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +21,7 @@ def stack() -> Iterator[Stack]:
         for service in DEFAULTS:
             environment.setenv(f"{service.upper()}_PORT", "0")
         environment.setenv("LISTENING_STATE_DIR", folder)
-        state = State.from_environment()
+        state = StateFolder.from_environment()
         with Stack(state, "demo") as stack:
             yield stack
         assert marked(str(state.folder)) == [], "the stack left processes behind"

@@ -14,8 +14,10 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from include.stack.local.run import follow
-from include.stack.local.stack import DAG_ID, PROJECT, RUN_TIMEOUT, Stack
+from include import PROJECT
+from include.operations.airflow_client import DAG_ID
+from include.stack.local.run_progress import follow
+from include.stack.local.stack import RUN_TIMEOUT, Stack
 
 pytestmark = pytest.mark.e2e
 
@@ -159,7 +161,7 @@ def test_commands_reach_the_running_stack(first_run, stack):
     command = [
         sys.executable,
         "-m",
-        "include.stack.local.stack",
+        "include.stack.local",
         "exec",
         "--",
         "psql",
@@ -169,7 +171,7 @@ def test_commands_reach_the_running_stack(first_run, stack):
     answer = subprocess.run(command, capture_output=True, text=True, cwd=PROJECT, env=dict(os.environ), check=True)
     assert answer.stdout == "4\n"
     refused = subprocess.run(
-        [sys.executable, "-m", "include.stack.local.stack", "demo-once"],
+        [sys.executable, "-m", "include.stack.local", "demo-once"],
         capture_output=True,
         text=True,
         cwd=PROJECT,

@@ -23,10 +23,11 @@ import pytest
 import sqlalchemy as sa
 from cryptography.fernet import Fernet
 
-from include.demo.client import SimulatorClient
 from include.demo.exports import write_account_data, write_extended_history
-from include.demo.listeners import DEMO_LISTENERS, Listener, build_life
-from include.demo.simulator import simulator_server
+from include.demo.listeners import DEMO_LISTENERS, Listener
+from include.demo.listening_history import build_history
+from include.demo.simulator.client import SimulatorClient
+from include.demo.simulator.server import simulator_server
 from include.sql.schema.migrate import migrate
 from include.stack.local import postgres
 from tests.benchmarks.dashboards import insert_life
@@ -35,7 +36,7 @@ from tests.support.steps import run_models, run_stages
 # ada has long history; bea less, with files that are no good; carl account data and a dead authorization; dora 12
 # plays. Nothing is known of UNHEARD but the name.
 LISTENERS: tuple[Listener, ...] = tuple(
-    replace(listener, born=max(listener.born, date(2025, 3, 1))) for listener in DEMO_LISTENERS
+    replace(listener, first_day=max(listener.first_day, date(2025, 3, 1))) for listener in DEMO_LISTENERS
 )
 UNHEARD = "eve"
 EXPORTED = datetime(2026, 10, 12, 22, tzinfo=UTC)
@@ -53,7 +54,7 @@ def build_demo(socket_dir: Path, database: str, folder: Path) -> None:
 
     :param folder: for the export folder.
     """
-    lives = {listener.user_id: build_life(listener, until=EXPORTED) for listener in LISTENERS}
+    lives = {listener.user_id: build_history(listener, until=EXPORTED) for listener in LISTENERS}
     exports = folder / "exports"
     write_exports(exports, lives)
     with (
@@ -151,7 +152,7 @@ class Pipeline:
 
     def meet(self, spotify: SimulatorClient) -> None:
         """The demo's listeners are authorized at the simulated Spotify, as `make authorize` leaves them."""
-        from include.demo.simulator import CLIENT_ID, CLIENT_SECRET
+        from include.demo.simulator.simulated_spotify import CLIENT_ID, CLIENT_SECRET
 
         self.environment.setenv("SPOTIFY_API_URL", spotify.api_url)
         self.environment.setenv("SPOTIFY_ACCOUNTS_URL", spotify.url)

@@ -10,7 +10,7 @@ import pytest
 from airflow.dag_processing.dagbag import DagBag
 from listening.task_docs import TASK_DOCS
 
-from include.stack.local.state import PROJECT
+from include import PROJECT
 
 DAG_ID = "spotify_listening"
 

@@ -12,7 +12,7 @@ from listening.links import DASHBOARDS_URL, dashboard_address
 from listening_plugin import ListeningPlugin
 
 from dashboards.pages import PAGES
-from include.stack.local.state import PROJECT
+from include import PROJECT
 
 VIEWS = [ExternalViewResponse(**view) for view in ListeningPlugin.external_views]
 

@@ -2,12 +2,12 @@
 # Starts an Airflow component of docker-compose.yaml: `airflow.sh scheduler`, `airflow.sh api-server`, …
 set -euo pipefail
 
-# An installation is the demo's or a real listener's for good (include/stack/compose/settings.py), whatever profile is given later.
+# An installation stays the demo's or real listeners' (include/stack/compose/installation_kind.py), whatever the profile.
 if [ "$(cat /opt/airflow/settings/kind)" = demo ]; then
   export SPOTIFY_API_URL=http://simulator:8765
   export SPOTIFY_ACCOUNTS_URL=$SPOTIFY_API_URL
   export RECCOBEATS_URL=$SPOTIFY_API_URL/reccobeats
-  # Simulated days are asked for; the schedule would add runs of today.
+  # Runs of simulated days are triggered; the schedule would add runs of the real today.
   export AIRFLOW__SCHEDULER__USE_JOB_SCHEDULE=False
 fi
 
@@ -15,7 +15,7 @@ if [ "$1" != scheduler ]; then
   exec airflow "$@"
 fi
 
-# Tasks run on the workers of `--profile scale` when its broker is there, else beside the scheduler.
+# With `--profile scale` there is a broker, and tasks run on its workers; otherwise they run in this container.
 if getent hosts broker >/dev/null; then
   export AIRFLOW__CORE__EXECUTOR=CeleryExecutor
   exec airflow scheduler
@@ -25,7 +25,7 @@ export AIRFLOW__CORE__EXECUTOR=LocalExecutor AIRFLOW__CORE__PARALLELISM=${TASKS_
 airflow scheduler &
 scheduler=$!
 trap 'kill -TERM $scheduler' TERM INT
-# The profile may come later: then end in order, and the restart policy starts the scheduler for the workers.
+# If the broker comes later, stop: the restart policy starts the scheduler again, now for the workers.
 while kill -0 $scheduler 2>/dev/null; do
   if getent hosts broker >/dev/null; then
     kill -TERM $scheduler

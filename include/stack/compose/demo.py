@@ -1,7 +1,7 @@
-"""The demo in containers: `python -m include.stack.compose.demo exports` writes the listeners' exports, `… day`
-registers listeners and accounts and runs one more simulated day. Both run at every `docker compose --profile demo up`.
+"""The demo in containers. Both commands run at every `docker compose --profile demo up`.
 
-It is the local demo's world (include/stack/local/demo.py); only addresses and passwords come from elsewhere.
+`python -m include.stack.compose.demo exports` writes the listeners' exports; `… day` registers listeners and accounts
+and starts the run of one more simulated day. include/stack/demo.py does the work; here are addresses and passwords.
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ import time
 from datetime import datetime
 from pathlib import Path
 
-from include.demo.client import SimulatorClient
+from include.demo.simulator.client import SimulatorClient
+from include.operations.airflow_client import DAG_ID, FINISHED_RUNS, AirflowClient
 from include.operations.secrets import SECRETS
-from include.stack.local.airflow_client import FINISHED_RUNS, AirflowClient
-from include.stack.local.demo import SimulatedClock, authorize_accounts, register_listeners
+from include.stack.demo import SimulatedClock, authorize_accounts, register_listeners
 
-DAG_ID = "spotify_listening"
 AIRFLOW = "http://airflow-apiserver:8080"
 SIMULATOR = "http://simulator:8765"
 LISTENING_DB = "host=listening-db dbname=listening user=listening_writer"
@@ -27,16 +26,19 @@ SECONDS_TO_PARSE = 180
 
 
 def write_exports(folder: Path, until: datetime) -> None:
-    """The listeners' exports, once; a mark is written last, so that a killed start writes them again."""
-    mark = folder / ".complete"
-    if not mark.exists():
+    """Write the listeners' exports unless they are complete; the file `.complete` is written last."""
+    complete = folder / ".complete"
+    if not complete.exists():
         command = [sys.executable, "-m", "include.demo.exports", "--until", until.isoformat(), "--out", str(folder)]
         subprocess.run(command, check=True)
-        mark.touch()
+        complete.touch()
 
 
 def wait_for_dag(airflow: AirflowClient) -> None:
-    """:raises TimeoutError: the DAG processor has not read it; with what it could not import."""
+    """Wait until Airflow knows the DAG.
+
+    :raises TimeoutError: it still does not; the message holds its import errors.
+    """
     deadline = time.monotonic() + SECONDS_TO_PARSE
     while not airflow.dag_exists(DAG_ID):
         if time.monotonic() > deadline:
@@ -46,7 +48,7 @@ def wait_for_dag(airflow: AirflowClient) -> None:
 
 
 def run_next_day(airflow: AirflowClient, simulator: SimulatorClient, clock: SimulatedClock) -> str | None:
-    """Trigger a run of the day after the last that succeeded; its id, or None while an earlier one still runs."""
+    """Start a run of the day after the last successful one; return its id, or None while a run is still going on."""
     runs = airflow.runs(DAG_ID)
     if any(run["state"] not in FINISHED_RUNS for run in runs):
         return None
@@ -68,6 +70,7 @@ def main() -> None:
 
 
 def start_day(clock: SimulatedClock) -> None:
+    """Register the listeners and their accounts, and start the next day's run."""
     simulator = SimulatorClient(SIMULATOR)
     airflow = AirflowClient(AIRFLOW, (SECRETS / "admin" / "password").read_text())
     simulator.set_clock(clock.now)
@@ -75,7 +78,7 @@ def start_day(clock: SimulatedClock) -> None:
     wait_for_dag(airflow)
     authorize_accounts(airflow, simulator, clock.start)
     run_id = run_next_day(airflow, simulator, clock)
-    print(f"Run {run_id} is under way" if run_id else "A run is already under way")
+    print(f"Run {run_id} has started" if run_id else "A run is already going on")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 #!/bin/bash
-# docker compose run --rm tools <command>: what can be done to an installation in containers.
+# docker compose run --rm tools <command>: operations on an installation in containers.
 set -euo pipefail
 command=${1:-doctor}
 shift || true
@@ -8,6 +8,6 @@ case $command in
   backup) exec python -m include.operations.backup "${@:--}" ;;
   restore) exec python -m include.operations.restore - "$@" ;;
   doctor | forget) exec python -m "include.operations.$command" "$@" ;;
-  psql) exec "$(python -c 'from include.stack.local.postgres import psql_command; print(psql_command())')" "$@" ;;
+  psql) exec "$(python -c 'from include.operations.postgres_programs import postgres_program; print(postgres_program("psql"))')" "$@" ;;
   *) echo "login, doctor, backup > FILE, restore --yes < FILE, forget USER_ID --yes, psql" >&2; exit 2 ;;
 esac

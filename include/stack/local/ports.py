@@ -1,4 +1,4 @@
-"""Ports on loopback: the wanted ones, or free ones beside them."""
+"""The ports of the local stack, on 127.0.0.1: those asked for, the defaults, or the next free ones."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import socket
 from collections.abc import Collection
 from pathlib import Path
 
-from include.stack.local.state import StateError
+from include.stack.local.state_folder import SetupError
 
 LOOPBACK = "127.0.0.1"
 DEFAULTS = {"airflow": 8080, "dashboards": 2718, "simulator": 8765}
 
 
 def is_free(port: int) -> bool:
+    """Whether nothing listens on the port."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -25,9 +26,9 @@ def is_free(port: int) -> bool:
 
 
 def choose_port(service: str, not_these: Collection[int] = ()) -> int:
-    """The port of a service: what <SERVICE>_PORT says (0: any), else its default or the next free one above.
+    """Return a free port for a service: the one in <SERVICE>_PORT (0: any), else the default or the next free one.
 
-    :raises StateError: the port asked for is taken.
+    :raises SetupError: the port asked for is taken.
     """
     variable = f"{service.upper()}_PORT"
     wanted = os.environ.get(variable)
@@ -37,7 +38,7 @@ def choose_port(service: str, not_these: Collection[int] = ()) -> int:
             return any_port.getsockname()[1]
     if wanted:
         if not wanted.isdigit() or not is_free(int(wanted)):
-            raise StateError(
+            raise SetupError(
                 f"Port {wanted} ({variable}) is taken or not a port. Free it, or set {variable} to another."
             )
         return int(wanted)
@@ -45,11 +46,11 @@ def choose_port(service: str, not_these: Collection[int] = ()) -> int:
     for port in range(default, default + 100):
         if port not in not_these and is_free(port):
             return port
-    raise StateError(f"No free port for {service} from {default} to {default + 99}. Set {variable} to a free one.")
+    raise SetupError(f"No free port for {service} from {default} to {default + 99}. Set {variable} to a free one.")
 
 
 def choose_ports(file: Path) -> dict[str, int]:
-    """A port for each service, written to `file` for the other commands."""
+    """Return a free port for each service, and write them to `file` for the other commands."""
     ports: dict[str, int] = {}
     for service in DEFAULTS:
         ports[service] = choose_port(service, set(ports.values()))
@@ -58,5 +59,5 @@ def choose_ports(file: Path) -> dict[str, int]:
 
 
 def known_ports(file: Path) -> dict[str, int]:
-    """The ports of the last start, or the defaults."""
+    """Return the ports of the last start, or the defaults."""
     return {**DEFAULTS, **(json.loads(file.read_text()) if file.exists() else {})}

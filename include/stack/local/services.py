@@ -1,4 +1,7 @@
-"""Processes of a stack: started, watched and stopped by pid; what a killed stack left is found by a mark and ended."""
+"""Starts, watches and stops the processes of a stack.
+
+Each process carries a mark in its environment, by which a later start finds and ends what a killed stack left running.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +19,14 @@ SECONDS_TO_STOP = 20
 
 
 class ServiceError(Exception):
-    """A service died or did not become ready; carries the end of its log."""
+    """A service died or did not become ready; the message holds the end of its log."""
 
 
 class Services:
     """The processes of one stack, each in a session of its own, so that a Ctrl-C reaches only their parent.
 
     :param log_dir: each process writes to <name>.log here.
-    :param mark: put into the environment of every process; says whose it is after its parent was killed.
+    :param mark: put into the environment of every process; identifies it after its parent was killed.
     """
 
     def __init__(self, log_dir: Path, mark: str) -> None:
@@ -32,11 +35,12 @@ class Services:
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, name: str, command: Sequence[str], environment: dict[str, str], cwd: Path | None = None) -> None:
+        """Start a process; what it prints goes to its log."""
         self.log_dir.mkdir(parents=True, exist_ok=True)
         with self.log_file(name).open("wb") as log:
             self.processes[name] = subprocess.Popen(
                 command,
-                # SPT_NOENV: a title that a process gives itself must not overwrite the mark.
+                # SPT_NOENV: setproctitle, which Airflow uses, would otherwise overwrite the mark.
                 env=environment | {MARK: self.mark, "SPT_NOENV": "1"},
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,
@@ -46,9 +50,11 @@ class Services:
             )
 
     def log_file(self, name: str) -> Path:
+        """The log of the service of that name."""
         return self.log_dir / f"{name}.log"
 
     def log_tail(self, name: str, lines: int = 20) -> str:
+        """The last lines of a service's log, indented."""
         text = self.log_file(name).read_text(errors="replace").rstrip()
         return "\n".join(f"    {line}" for line in text.splitlines()[-lines:])
 
@@ -71,7 +77,7 @@ class Services:
             time.sleep(0.25)
 
     def finish(self, name: str, timeout: float) -> None:
-        """Wait for a process that does one thing and ends.
+        """Wait for a process that ends by itself.
 
         :raises ServiceError: it failed, or took more than `timeout` seconds.
         """
@@ -84,7 +90,7 @@ class Services:
         del self.processes[name]
 
     def stop(self) -> None:
-        """Stop the services, last started first, then whatever they themselves left."""
+        """Stop the services, the last started first, then whatever processes they left."""
         for process in reversed(self.processes.values()):
             process.send_signal(signal.SIGTERM)
         deadline = time.monotonic() + SECONDS_TO_STOP
@@ -102,7 +108,7 @@ class Services:
 
 
 def marked(mark: str) -> list[psutil.Process]:
-    """The running processes that bear the mark, this one excepted."""
+    """The running processes with that mark, except this one."""
     found = []
     for process in psutil.process_iter():
         try:
@@ -114,7 +120,7 @@ def marked(mark: str) -> list[psutil.Process]:
 
 
 def end_marked(mark: str) -> int:
-    """Terminate, then kill, every process that bears the mark; return how many there were."""
+    """Terminate, then kill, every process with that mark; return how many there were."""
     processes = marked(mark)
     for process in processes:
         _signal(process, signal.SIGTERM)

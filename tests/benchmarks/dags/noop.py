@@ -13,8 +13,8 @@ from airflow.providers.standard.operators.python import BranchPythonOperator, Py
 from airflow.sdk import DAG
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 
+from include import PROJECT
 from include.demo.listeners import DEMO_LISTENERS
-from include.stack.local.state import PROJECT
 
 DAG_ID = "noop"
 

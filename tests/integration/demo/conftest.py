@@ -1,4 +1,4 @@
-"""A simulated Spotify for each test, with short lives so that it answers at once."""
+"""A simulated Spotify for each test, with short histories so that it answers at once."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from datetime import date
 import pytest
 import requests
 
-from include.demo.client import SimulatorClient
 from include.demo.listeners import DEMO_LISTENERS
-from include.demo.simulator import simulator_server
+from include.demo.simulator.client import SimulatorClient
+from include.demo.simulator.server import simulator_server
 
 NOW = "2026-10-23T12:00:00+00:00"
-LISTENERS = tuple(replace(each, born=max(each.born, date(2026, 9, 1))) for each in DEMO_LISTENERS)
+LISTENERS = tuple(replace(each, first_day=max(each.first_day, date(2026, 9, 1))) for each in DEMO_LISTENERS)
 
 
 @pytest.fixture

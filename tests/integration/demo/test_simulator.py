@@ -18,8 +18,9 @@ import requests
 import spotipy
 from spotipy.cache_handler import MemoryCacheHandler
 
-from include.demo.client import SimulatorClient
-from include.demo.simulator import CLIENT_ID, CLIENT_SECRET, SCOPES, simulator_server
+from include.demo.simulator.client import SimulatorClient
+from include.demo.simulator.server import simulator_server
+from include.demo.simulator.simulated_spotify import CLIENT_ID, CLIENT_SECRET, SCOPES
 
 from .conftest import LISTENERS, NOW, Api, ask_for_token
 
@@ -470,9 +471,11 @@ def test_spotipy_with_a_dead_token(simulator: SimulatorClient) -> None:
     assert dead.value.error == "invalid_grant"
 
 
-def test_the_demo_listeners_are_served_with_their_whole_lives() -> None:
+def test_the_demo_listeners_are_served_with_their_whole_histories() -> None:
     with simulator_server(now=NOW) as simulator:
         first = simulator.truth("carl", to="2023-10-20")
     assert first[0]["started_at"] < "2023-10-17"
-    assert {play["session_type"] for play in first} <= {habit.name for habit in LISTENERS[2].habits}
+    assert {play["session_type"] for play in first} <= {
+        session_type.name for session_type in LISTENERS[2].session_types
+    }
     assert datetime.fromisoformat(first[0]["ended_at"]).tzinfo == UTC

@@ -11,8 +11,9 @@ import psycopg
 import pytest
 from cryptography.fernet import Fernet
 
-from include.demo.client import SimulatorClient
-from include.demo.simulator import CLIENT_ID, CLIENT_SECRET, simulator_server
+from include.demo.simulator.client import SimulatorClient
+from include.demo.simulator.server import simulator_server
+from include.demo.simulator.simulated_spotify import CLIENT_ID, CLIENT_SECRET
 
 NOW = datetime(2026, 10, 23, 12, tzinfo=UTC)
 

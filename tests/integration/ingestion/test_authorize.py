@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
-from include.demo.simulator import CLIENT_ID, CLIENT_SECRET
+from include.demo.simulator.simulated_spotify import CLIENT_ID, CLIENT_SECRET
 from include.operations import authorize as authorizing
 from include.operations.authorize import Account, App, AuthorizationFailed, ask_time_zone, authorize, store_connection
 

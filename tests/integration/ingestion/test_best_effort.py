@@ -11,7 +11,7 @@ from listening.operators.ingestion import FetchAudioFeaturesOperator, IngestRece
 from listening.operators.publishing import PublishPlaylistsOperator
 
 from include.demo.listeners import listener_named
-from include.demo.simulator import simulator_server
+from include.demo.simulator.server import simulator_server
 from include.ingestion.metadata import CALLS_PER_DAY
 from tests.support.steps import run_models, run_steps
 

@@ -15,8 +15,8 @@ from listening.operators.ingestion import ImportStreamingHistoryOperator
 
 from include.demo.catalog import LocalFile, Track
 from include.demo.exports import ExportRow, write_account_data, write_extended_history
-from include.demo.life import Life
-from include.demo.listeners import build_life, listener_named
+from include.demo.listeners import listener_named
+from include.demo.listening_history import History, build_history
 from tests.support.steps import run_steps
 
 UNTIL = datetime(2026, 9, 1, tzinfo=UTC)
@@ -45,13 +45,13 @@ def identity(row: dict[str, Any]) -> tuple[Any, ...]:
 
 
 @pytest.fixture(scope="module")
-def life() -> Life:
-    return build_life(replace(listener_named("ada"), born=date(2026, 5, 1)), until=UNTIL)
+def life() -> History:
+    return build_history(replace(listener_named("ada"), first_day=date(2026, 5, 1)), until=UNTIL)
 
 
 @pytest.fixture
 def analysed(
-    tmp_path: Path, airflow_connections, add_listener, writer_conninfo: str, life: Life
+    tmp_path: Path, airflow_connections, add_listener, writer_conninfo: str, life: History
 ) -> Callable[..., list[Event]]:
     """Imports what `write` puts into the listener's folder and builds the plays."""
     add_listener("ada", time_zone="Europe/Berlin")
@@ -78,7 +78,7 @@ def analysed(
     return analysed
 
 
-def music(life: Life, rows: list[ExportRow]) -> dict[int, ExportRow]:
+def music(life: History, rows: list[ExportRow]) -> dict[int, ExportRow]:
     """Place in the life -> its row, of every play that can be known as music from an extended history."""
     return {
         row.play: row
@@ -150,7 +150,7 @@ def test_plays_their_places_sessions_and_skips_are_what_happened(analysed, life)
 
 def test_plays_of_an_export_of_2020_come_again_with_uris(analysed, life):
     """The later export is of a month more; the older one's plays count once and have track ids."""
-    earlier = build_life(life.listener, until=datetime(2026, 8, 1, tzinfo=UTC))
+    earlier = build_history(life.listener, until=datetime(2026, 8, 1, tzinfo=UTC))
     rows: list[ExportRow] = []
     events = analysed(
         lambda path: write_extended_history(path, earlier, "endsong_2020"),

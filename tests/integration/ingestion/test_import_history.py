@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from listening.operators.ingestion import ImportStreamingHistoryOperator
 
 from include.demo.exports import write_account_data, write_extended_history
-from include.demo.listeners import build_life, listener_named
+from include.demo.listeners import listener_named
+from include.demo.listening_history import build_history
 from include.ingestion import json_rows
 from include.ingestion.export_files import ExportFile
 
@@ -32,7 +33,7 @@ def exports(tmp_path, airflow_connections, add_listener) -> Path:
 @pytest.fixture(scope="module")
 def lives():
     listener = listener_named("carl")
-    return {year: build_life(listener, until=datetime(year, 6, 1, tzinfo=UTC)) for year in (2025, 2026)}
+    return {year: build_history(listener, until=datetime(year, 6, 1, tzinfo=UTC)) for year in (2025, 2026)}
 
 
 def run(exports, run_id="run", **kwargs):

@@ -22,11 +22,12 @@ import pytest
 from listening.hooks.spotify import SpotifyHook
 from listening.operators.ingestion import ImportStreamingHistoryOperator
 
-from include.demo import spotify_json
 from include.demo.exports import write_extended_history
-from include.demo.listeners import build_life, busy_listener, invent_listener
+from include.demo.listeners import busy_listener, invent_listener
+from include.demo.listening_history import build_history
 from include.demo.recently_played import RecentlyPlayed
-from include.demo.simulator import simulator_server
+from include.demo.simulator import spotify_json
+from include.demo.simulator.server import simulator_server
 from include.ingestion import spotify_client
 from include.ingestion.errors import RateLimited, SpotifyUnavailable
 from include.ingestion.recently_played import ingest_recently_played
@@ -37,9 +38,9 @@ END = datetime(2026, 10, 1, 4, tzinfo=UTC)
 START = END - int(os.environ.get("LISTENING_TRUTH_DAYS", "21")) * DAY
 REACTION = timedelta(seconds=45)  # from the trigger's event to the run's own look at Spotify
 LISTENERS = [
-    busy_listener("heavy", 11, born=START.date() - 30 * DAY, time_zone="Europe/Berlin"),
-    invent_listener("usual", 12, born=START.date() - 30 * DAY, busyness=1.0, time_zone="Asia/Tokyo"),
-    invent_listener("light", 13, born=START.date() - 30 * DAY, busyness=0.4, time_zone="America/New_York"),
+    busy_listener("heavy", 11, first_day=START.date() - 30 * DAY, time_zone="Europe/Berlin"),
+    invent_listener("usual", 12, first_day=START.date() - 30 * DAY, busyness=1.0, time_zone="Asia/Tokyo"),
+    invent_listener("light", 13, first_day=START.date() - 30 * DAY, busyness=0.4, time_zone="America/New_York"),
 ]
 FAULTS = [
     {"match": "/v1/me/player", "kind": "status", "status": 502},
@@ -164,7 +165,7 @@ class Year:
 
 @pytest.fixture(scope="module")
 def lives() -> dict[str, Any]:
-    return {listener.user_id: build_life(listener, until=END + DAY) for listener in LISTENERS}
+    return {listener.user_id: build_history(listener, until=END + DAY) for listener in LISTENERS}
 
 
 @pytest.fixture

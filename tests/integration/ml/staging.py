@@ -10,14 +10,14 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from include.demo.catalog import Track
-from include.demo.listeners import Life
+from include.demo.listening_history import History
 from tests.support.steps import run_step
 
 STEPS = ("listening_events", "sessions", "artist_stats", "track_stats")
 
 
 def fill(
-    connection: psycopg.Connection, life: Life, until: datetime | None = None, since: datetime | None = None
+    connection: psycopg.Connection, life: History, until: datetime | None = None, since: datetime | None = None
 ) -> str:
     """Add the life's plays that ended after `since` and by `until`, and build what the ml steps read; commits."""
     user_id = life.listener.user_id

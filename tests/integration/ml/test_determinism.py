@@ -9,7 +9,8 @@ import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from include.demo.listeners import build_life, invent_listener
+from include.demo.listeners import invent_listener
+from include.demo.listening_history import build_history
 from tests.integration.ml.staging import fill
 
 PROJECT = Path(__file__).parents[3]
@@ -17,8 +18,8 @@ PROJECT = Path(__file__).parents[3]
 
 def test_every_interpreter_thread_count_and_hash_seed_gives_the_same_rows(connection, writer_conninfo):
     for seed in (31, 32):
-        listener = invent_listener(f"listener {seed}", seed, born=date(2024, 6, 1))
-        fill(connection, build_life(listener, until=datetime(2024, 11, 1, tzinfo=UTC)))
+        listener = invent_listener(f"listener {seed}", seed, first_day=date(2024, 6, 1))
+        fill(connection, build_history(listener, until=datetime(2024, 11, 1, tzinfo=UTC)))
     connection.execute("update listeners set shares_history = true")
     connection.commit()
     runs = [(sys.executable, "1", "1"), (sys.executable, "2", "2")]

@@ -6,7 +6,8 @@ import psycopg
 import pytest
 
 from include.demo.exports import write_account_data, write_extended_history
-from include.demo.listeners import build_life, invent_listener
+from include.demo.listeners import invent_listener
+from include.demo.listening_history import build_history
 from ml.evaluation.evaluate import OURS, CountScorer, day_of, judged_playlists, stored
 from ml.evaluation.real_histories import AsOf, histories_of, imported
 from ml.playlists.playlists import KINDS
@@ -21,7 +22,7 @@ def words(tmp_path_factory):
     folder = tmp_path_factory.mktemp("exports")
     (folder / "both").mkdir()
     for number, name in enumerate(("one", "both")):
-        life = build_life(invent_listener(name, 51 + number, born=BORN, busyness=0.5), until=UNTIL)
+        life = build_history(invent_listener(name, 51 + number, first_day=BORN, busyness=0.5), until=UNTIL)
         where = folder / "both" / "account.zip" if name == "both" else folder / "one.zip"
         write_account_data(where, life)
         if name == "both":

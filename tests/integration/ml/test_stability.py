@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from include.demo.listeners import build_life, invent_listener
+from include.demo.listeners import invent_listener
+from include.demo.listening_history import build_history
 from ml.features.session_features import build_session_features
 from ml.personas.personas import label_personas
 from ml.personas.session_clusters import cluster_sessions
@@ -21,8 +22,8 @@ DAYS, SEEDS = (60, (41, 42, 43)) if os.environ.get("LONG_STABILITY") else (21, (
 def test_sessions_keep_their_persona_and_names_change_only_with_a_reason(connection, seed):
     """A run a day, the first with so little listening that models are fitted again in between."""
     start = datetime(2024, 6, 1, tzinfo=UTC)
-    listener = invent_listener(f"listener {seed}", seed, born=start.date() - timedelta(days=2.5 * DAYS))
-    life = build_life(listener, until=start + timedelta(days=DAYS))
+    listener = invent_listener(f"listener {seed}", seed, first_day=start.date() - timedelta(days=2.5 * DAYS))
+    life = build_history(listener, until=start + timedelta(days=DAYS))
     kept = compared = 0
     worst = 1.0
     personas: dict[int, int] = {}

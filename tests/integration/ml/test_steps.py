@@ -14,7 +14,8 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 
 from include.demo.catalog import Track
-from include.demo.listeners import DORA, Life, build_life, invent_listener
+from include.demo.listeners import DORA, invent_listener
+from include.demo.listening_history import History, build_history
 from include.stack.local import postgres
 from ml.evaluation.personas import lift_of, lift_of_kinds, read_listener
 from ml.features.session_features import build_session_features
@@ -28,8 +29,8 @@ MIDDLE = datetime(2024, 10, 1, tzinfo=UTC)
 NOW = datetime(2025, 3, 1, tzinfo=UTC)
 
 
-def life_of(seed: int, until: datetime = NOW, busyness: float = 1.0) -> Life:
-    return build_life(invent_listener(f"listener {seed}", seed, born=BORN, busyness=busyness), until=until)
+def life_of(seed: int, until: datetime = NOW, busyness: float = 1.0) -> History:
+    return build_history(invent_listener(f"listener {seed}", seed, first_day=BORN, busyness=busyness), until=until)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,11 @@ def built_template(pg_socket: Path, template_database: str) -> Iterator[str]:
     name = "ml_template"
     postgres.create_database(pg_socket, name, owner="listening_owner", template=template_database)
     with psycopg.connect(postgres.conninfo(pg_socket, name, "listening_writer")) as connection:
-        for life in (life_of(7, MIDDLE), life_of(8, MIDDLE), build_life(DORA, until=datetime(2026, 12, 1, tzinfo=UTC))):
+        for life in (
+            life_of(7, MIDDLE),
+            life_of(8, MIDDLE),
+            build_history(DORA, until=datetime(2026, 12, 1, tzinfo=UTC)),
+        ):
             fill(connection, life)
         connection.execute("update listeners set shares_history = true where user_id like 'listener%'")
         run_steps(connection, datetime(2026, 12, 1, tzinfo=UTC))

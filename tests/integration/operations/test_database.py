@@ -5,7 +5,7 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from include.stack.compose.database import prepare
+from include.stack.compose.listening_init import prepare
 from include.stack.local import postgres
 
 PASSWORDS = {

@@ -103,7 +103,7 @@ def test_the_schema_is_the_codes(owner):
 
 
 class FakeAirflow:
-    """Answers as include.stack.local.airflow_client.AirflowClient."""
+    """Answers as include.operations.airflow_client.AirflowClient."""
 
     def __init__(self, runs=(), *, paused=False, sick=None):
         self._runs, self._paused, self._sick = list(runs), paused, sick or {}

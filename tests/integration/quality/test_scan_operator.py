@@ -11,8 +11,8 @@ import pytest
 from airflow.sdk.exceptions import AirflowException
 from listening.operators.soda import SodaScanOperator
 
+from include import PROJECT
 from include.soda import scan as soda_scan
-from include.stack.local.state import PROJECT
 
 AS_OF = "2026-03-01 04:00:00+00:00"
 

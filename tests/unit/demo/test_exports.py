@@ -13,17 +13,17 @@ from typing import get_args
 import pytest
 
 from include.demo import exports
+from include.demo.bulk_exports import write_bulk_history
 from include.demo.catalog import Episode, Track
 from include.demo.exports import (
     ExportRow,
     Quirk,
     export_rows,
     write_account_data,
-    write_bulk_history,
     write_extended_history,
 )
-from include.demo.life import Life
-from include.demo.listeners import build_life, invent_listener, listener_named
+from include.demo.listeners import invent_listener, listener_named
+from include.demo.listening_history import History, build_history
 
 UNTIL = datetime(2026, 10, 23, tzinfo=UTC)
 # fmt: off
@@ -39,13 +39,13 @@ NO_PLAYS = ("zero_ms", "logged_twice", "near_duplicate", "exact_duplicate")
 
 
 @pytest.fixture(scope="module")
-def life() -> Life:
-    return build_life(replace(listener_named("ada"), born=date(2025, 10, 1)), until=UNTIL)
+def history() -> History:
+    return build_history(replace(listener_named("ada"), first_day=date(2025, 10, 1)), until=UNTIL)
 
 
 @pytest.fixture(scope="module")
-def rows(life: Life) -> list[ExportRow]:
-    return export_rows(life)
+def rows(history: History) -> list[ExportRow]:
+    return export_rows(history)
 
 
 def test_fields_of_the_extended_history(rows: list[ExportRow]) -> None:
@@ -56,37 +56,37 @@ def test_fields_of_the_extended_history(rows: list[ExportRow]) -> None:
         assert set(row.row) <= set(EXTENDED_FIELDS)
 
 
-def test_fields_of_the_older_generation(life: Life) -> None:
-    row = max(export_rows(life, "endsong"), key=lambda row: len(row.row)).row
+def test_fields_of_the_older_generation(history: History) -> None:
+    row = max(export_rows(history, "endsong"), key=lambda row: len(row.row)).row
     assert {"username", "ip_addr_decrypted", "user_agent_decrypted"} <= set(row)
     assert not any(name.startswith("audiobook") for name in row)
     assert "ip_addr" not in row
     assert "spotify_track_uri" in row
 
 
-def test_fields_of_2020(life: Life) -> None:
-    rows = export_rows(life, "endsong_2020")
+def test_fields_of_2020(history: History) -> None:
+    rows = export_rows(history, "endsong_2020")
     assert not any("spotify_track_uri" in row.row for row in rows)
     assert {"city", "region", "metro_code", "longitude", "latitude", "username"} <= set(rows[0].row)
-    later = {row.play: row.row for row in export_rows(life)}
+    later = {row.play: row.row for row in export_rows(history)}
     for row in rows:
         if row.play is not None and row.quirk is None:
             assert row.row["ts"] == later[row.play]["ts"]
             assert row.row["ms_played"] == later[row.play]["ms_played"]
 
 
-def test_every_play_is_in_the_export_once(life: Life, rows: list[ExportRow]) -> None:
+def test_every_play_is_in_the_export_once(history: History, rows: list[ExportRow]) -> None:
     real = Counter(row.play for row in rows if row.play is not None)
     assert set(real.values()) == {1}
-    untold = set(range(len(life.plays))) - set(real)  # what the device has not told yet
+    untold = set(range(len(history.plays))) - set(real)  # what the device has not told yet
     assert len(untold) < 100
 
 
-def test_a_row_is_its_play(life: Life, rows: list[ExportRow]) -> None:
+def test_a_row_is_its_play(history: History, rows: list[ExportRow]) -> None:
     for exported in rows:
         if exported.play is None or exported.quirk is not None:
             continue
-        play, row = life.plays[exported.play], exported.row
+        play, row = history.plays[exported.play], exported.row
         assert row["ts"] == datetime.fromtimestamp(play.ended_ms // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         assert row["ms_played"] == play.ms_played
         assert row["spotify_track_uri"] == (play.item.uri if isinstance(play.item, Track) else None)
@@ -120,17 +120,19 @@ def start_ms(row: ExportRow) -> int:
     return start if start > 10**11 else start * 1000
 
 
-def test_online_rows_are_late_as_often_as_real_ones_and_tell_the_true_start(life: Life, rows: list[ExportRow]) -> None:
+def test_online_rows_are_late_as_often_as_real_ones_and_tell_the_true_start(
+    history: History, rows: list[ExportRow]
+) -> None:
     late = [row for row in rows if row.quirk == "late_report"]
     for row in late:
-        play = life.plays[row.play or 0]
+        play = history.plays[row.play or 0]
         assert not play.offline
         assert 0 <= play.started_ms - start_ms(row) < 1000
         assert row.ts_s >= play.ended_ms // 1000
     lags = [
-        row.ts_s - life.plays[row.play].ended_ms // 1000
+        row.ts_s - history.plays[row.play].ended_ms // 1000
         for row in rows
-        if row.play is not None and not row.row["offline"] and life.plays[row.play].ms_played >= 10_000
+        if row.play is not None and not row.row["offline"] and history.plays[row.play].ms_played >= 10_000
     ]
     assert 0.05 < sum(lag > 600 for lag in lags) / len(lags) < 0.1
     assert sum(lag > 86_400 for lag in lags) > 20
@@ -139,21 +141,21 @@ def test_online_rows_are_late_as_often_as_real_ones_and_tell_the_true_start(life
     assert most[0][0] == "logout"
 
 
-def test_ends_are_those_of_real_clients(life: Life, rows: list[ExportRow]) -> None:
+def test_ends_are_those_of_real_clients(history: History, rows: list[ExportRow]) -> None:
     """`endplay` is 22 % of `reason_end`; beside an explicit false 85 % were played to 90 % or more."""
     ends = Counter(row.row.get("reason_end") for row in rows)
     assert 0.17 < ends["endplay"] / len(rows) < 0.25
     heard = [
-        life.plays[row.play].ms_played / life.plays[row.play].item.duration_ms
+        history.plays[row.play].ms_played / history.plays[row.play].item.duration_ms
         for row in rows
         if row.play is not None and row.row.get("reason_end") == "endplay" and row.row["skipped"] is False
     ]
     assert 0.8 < sum(share >= 0.9 for share in heard) / len(heard) < 0.95
 
 
-def test_a_play_logged_twice_has_the_same_start_in_every_generation(life: Life) -> None:
+def test_a_play_logged_twice_has_the_same_start_in_every_generation(history: History) -> None:
     for generation, least in (("extended", 10**9), ("endsong", 10**12)):
-        rows = export_rows(life, generation)
+        rows = export_rows(history, generation)
         twins = [row for row in rows if row.quirk == "logged_twice"]
         assert twins
         for twin in twins:
@@ -182,11 +184,11 @@ def test_a_near_duplicate_could_not_have_been_played(rows: list[ExportRow]) -> N
         assert 0 < row.ts_s - before[-1].ts_s < 10 < row.row["ms_played"] / 1000
 
 
-def test_offline_plays_of_days_ago_carry_the_time_of_syncing(life: Life, rows: list[ExportRow]) -> None:
+def test_offline_plays_of_days_ago_carry_the_time_of_syncing(history: History, rows: list[ExportRow]) -> None:
     late = [row for row in rows if row.quirk == "late_sync"]
     assert late
     for row in late:
-        play = life.plays[row.play or 0]
+        play = history.plays[row.play or 0]
         assert row.row["offline"] is True
         assert row.ts_s * 1000 - play.ended_ms > 12 * 3_600_000
         assert 0 <= play.started_ms - start_ms(row) < 1000
@@ -194,28 +196,28 @@ def test_offline_plays_of_days_ago_carry_the_time_of_syncing(life: Life, rows: l
     assert max(together.values()) > 5
 
 
-def test_a_fast_clock_starts_plays_after_their_end(life: Life, rows: list[ExportRow]) -> None:
+def test_a_fast_clock_starts_plays_after_their_end(history: History, rows: list[ExportRow]) -> None:
     skewed = [row for row in rows if row.quirk == "skewed_clock"]
     assert skewed
     for row in skewed:
         assert row.row["offline"] is True
-        assert row.ts_s == life.plays[row.play or 0].ended_ms // 1000
+        assert row.ts_s == history.plays[row.play or 0].ended_ms // 1000
         assert start_ms(row) + row.row["ms_played"] > row.ts_s * 1000 + 60_000
 
 
 def test_skipped_is_null_or_false_for_the_years_it_was_not_recorded() -> None:
-    old = replace(invent_listener("someone", 1), born=date(2020, 5, 1))
-    rows = export_rows(build_life(old, until=datetime(2020, 9, 1, tzinfo=UTC)))
+    old = replace(invent_listener("someone", 1), first_day=date(2020, 5, 1))
+    rows = export_rows(build_history(old, until=datetime(2020, 9, 1, tzinfo=UTC)))
     assert {row.row["skipped"] for row in rows} == {None, False}
     assert any(row.row.get("reason_end") == "fwdbtn" for row in rows)
-    new = replace(old, born=date(2023, 5, 1))
-    recent = export_rows(build_life(new, until=datetime(2023, 7, 1, tzinfo=UTC)))
+    new = replace(old, first_day=date(2023, 5, 1))
+    recent = export_rows(build_history(new, until=datetime(2023, 7, 1, tzinfo=UTC)))
     assert {row.row["skipped"] for row in recent} == {True, False}
 
 
-def test_the_zip_is_spotifys(life: Life, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_zip_is_spotifys(history: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exports, "FILE_BYTES", 3_000_000)
-    rows = write_extended_history(tmp_path / "ada" / "my_spotify_data.zip", life)
+    rows = write_extended_history(tmp_path / "ada" / "my_spotify_data.zip", history)
     with zipfile.ZipFile(tmp_path / "ada" / "my_spotify_data.zip") as archive:
         names = archive.namelist()
         folder = "Spotify Extended Streaming History/"
@@ -232,21 +234,21 @@ def test_the_zip_is_spotifys(life: Life, tmp_path: Path, monkeypatch: pytest.Mon
     assert [path.name for path in (tmp_path / "ada").iterdir()] == ["my_spotify_data.zip"]
 
 
-def test_the_same_life_gives_the_same_bytes(life: Life, tmp_path: Path) -> None:
+def test_the_same_history_gives_the_same_bytes(history: History, tmp_path: Path) -> None:
     for name in ("one.zip", "two.zip"):
-        write_extended_history(tmp_path / name, life)
+        write_extended_history(tmp_path / name, history)
     assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
 
 
-def test_a_later_export_repeats_the_earlier_one(life: Life, rows: list[ExportRow]) -> None:
-    earlier = build_life(life.listener, until=UNTIL - timedelta(days=20))
+def test_a_later_export_repeats_the_earlier_one(history: History, rows: list[ExportRow]) -> None:
+    earlier = build_history(history.listener, until=UNTIL - timedelta(days=20))
     later = {json.dumps(row.row) for row in rows}
     repeated = [json.dumps(row.row) in later for row in export_rows(earlier)]
     assert all(repeated)
 
 
-def test_account_data_has_minutes_and_names_only(life: Life, tmp_path: Path) -> None:
-    music = write_account_data(tmp_path / "account.zip", life)
+def test_account_data_has_minutes_and_names_only(history: History, tmp_path: Path) -> None:
+    music = write_account_data(tmp_path / "account.zip", history)
     with zipfile.ZipFile(tmp_path / "account.zip") as archive:
         names = [name for name in archive.namelist() if "music" in name]
         rows = [row for name in names for row in json.loads(archive.read(name))]

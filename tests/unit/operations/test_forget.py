@@ -8,7 +8,7 @@ from include.operations import forget
 
 
 class FakeAirflow:
-    """Remembers connections and runs, as include.stack.local.airflow_client.AirflowClient asks Airflow for them."""
+    """Remembers connections and runs, as include.operations.airflow_client.AirflowClient asks Airflow for them."""
 
     def __init__(self, *states: str) -> None:
         self.connections = {"spotify_default", "spotify_bea"}

@@ -9,7 +9,7 @@ import pytest
 from cryptography.fernet import Fernet
 
 from include.operations import secrets
-from include.stack.compose import settings
+from include.stack.compose import installation_kind
 
 
 @pytest.fixture
@@ -68,9 +68,9 @@ def test_connections_are_what_airflow_reads(values):
 
 def test_an_installation_is_the_demos_or_a_real_listeners_for_good(tmp_path):
     demo, real = tmp_path / "demo", tmp_path / "real"
-    assert settings.claim("demo", file=demo) is None
-    assert settings.claim("real", file=demo) is None
+    assert installation_kind.claim("demo", file=demo) is None
+    assert installation_kind.claim("real", file=demo) is None
     assert demo.read_text() == "demo"
-    assert settings.claim("real", file=real) is None
-    assert "must not mix" in (settings.claim("demo", file=real) or "")
+    assert installation_kind.claim("real", file=real) is None
+    assert "must not mix" in (installation_kind.claim("demo", file=real) or "")
     assert real.read_text() == "real"

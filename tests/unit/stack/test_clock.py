@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.stack.local.demo import SimulatedClock
+from include.stack.demo import SimulatedClock
 
 TODAY = datetime(2026, 11, 22, 20, 30, tzinfo=UTC)
 

@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from include.stack.local import ports
-from include.stack.local.state import StateError
+from include.stack.local.state_folder import SetupError
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_a_taken_default_gives_way(taken, monkeypatch):
 
 def test_a_taken_wish_is_an_error_that_names_it(taken, monkeypatch):
     monkeypatch.setenv("AIRFLOW_PORT", str(taken))
-    with pytest.raises(StateError, match=f"{taken}.*AIRFLOW_PORT"):
+    with pytest.raises(SetupError, match=f"{taken}.*AIRFLOW_PORT"):
         ports.choose_port("airflow")
 
 
