@@ -126,7 +126,7 @@ def _(colours, labels, people, scale, view):
                     )
                     if len(_points) > 2
                     else blocks.empty("Too few sessions in this period to draw a map."),
-                    note="Similar sessions are close together (first two principal components of their features)",
+                    note="Similar sessions are close together (first two principal components)",
                 ),
                 blocks.card(
                     "Typical sessions",

@@ -125,7 +125,7 @@ def _(view):
                 charts.figure(charts.quality.calls(_calls), label="Calls to Spotify a day by endpoint")
                 if len(_calls)
                 else blocks.empty("No calls counted in this period."),
-                note="Spotify's daily limit for apps in development mode was reached after 800 to 2,600 calls",
+                note="In development mode Spotify stops after 800 to 2,600 calls a day",
             ),
         ),
     )
