@@ -12,7 +12,7 @@ RUN --mount=type=cache,target=/tmp/uv-cache,uid=50000,gid=0 \
     && uv pip sync --compile-bytecode --quiet /tmp/image.lock \
     && rm /tmp/image.lock
 
-ENV PYTHONPATH=/opt/listening \
+ENV PYTHONPATH=/opt/listening:/opt/listening/plugins \
     TZ=UTC \
     AIRFLOW__CORE__DAGS_FOLDER=/opt/listening/dags \
     AIRFLOW__CORE__PLUGINS_FOLDER=/opt/listening/plugins \

@@ -20,17 +20,6 @@ again. A step that fails at one listener's data goes on without them. Steps 4 to
 ## Running it by hand
 *Trigger* opens a form. `mode=replay` with `start` and `end` builds those days again from raw rows alone, without asking
 Spotify. `airflow backfill create` does the same for each past day.
-
-## When it fails
-| red task | what it means | what to do |
-|---|---|---|
-| `ingest_recently_played` | one account could not be read; the others went on | its log's last line says why; a dead token wants `make authorize` |
-| `import_streaming_history` | the export folder could not be read (a bad file does not fail it: see `ingested_files`) | check `LISTENING_EXPORTS` |
-| `scan_raw`, `scan_analytics`, `scan_ml` | a check could not be run at all | the log names the check |
-| `quality_failed` | a check measured something that must not be published | the log and `qa_validation_results` name check and value; put bad raw rows into `raw_quarantine`, run again |
-| `ingestion_failed` | the rest of the run is published, but an account or the export folder failed | see the red ingest task |
-| `listeners_held` | the rest of the run is published, but a step failed at one listener's data; readers see that listener as before, each run tries again | it names listener, step and error, as does `held_listeners`; put the raw rows into `raw_quarantine`, or mend the step |
-| any `build_…` or statistics task | its transaction was rolled back, its days stay marked | fix, clear the task |
 """
 
 from __future__ import annotations
@@ -57,9 +46,8 @@ from airflow.sdk import (
     chain,
     dag,
 )
-from listening import ml_tasks
+from listening.callables import migrate_listening_db
 from listening.callbacks import deadline_missed, run_failed
-from listening.links import PersonasLink, PlaylistsLink
 from listening.operators.ingestion import (
     FetchAudioFeaturesOperator,
     ImportStreamingHistoryOperator,
@@ -69,15 +57,16 @@ from listening.operators.ingestion import (
 )
 from listening.operators.publishing import PublishPlaylistsOperator
 from listening.operators.soda import QualityFailedOperator, SodaScanOperator, choose_branch
-from listening.operators.steps import BuildStepOperator, ListenersHeldOperator
-from listening.prepare_schema import migrate_listening_db
+from listening.operators.steps import BuildStepOperator, ListenersHeldOperator, ModelStepOperator
 from listening.retry_policy import SpotifyRetryPolicy
-from listening.task_docs import about
+from listening.task_docs import about, failure_table
 from listening.triggers.window import WindowTrigger
+
+from include.listening_db import LISTENING_DB
+from include.pipeline import DAG_ID, SESSION_GAP_MINUTES
 
 SQL_FOLDER = Path(__file__).resolve().parents[1] / "include" / "sql"
 EXPORTS = os.environ.get("LISTENING_EXPORTS", "")
-SESSION_GAP_MINUTES = 30
 
 # What "now" is, and what is to be done, come from the run, so that a replay of a past day gives that day's result.
 AS_OF = (
@@ -101,10 +90,10 @@ DASHBOARDS = Asset(uri="marimo://dashboards", name="dashboards")
 
 
 @dag(
-    dag_id="spotify_listening",
+    dag_id=DAG_ID,
     dag_display_name="Spotify listening",
     description="Plays in, personas and explainable playlists out",
-    doc_md=__doc__,
+    doc_md=f"{__doc__}\n## When it fails\n\n{failure_table()}",
     schedule=AssetOrTimeSchedule(
         timetable=CronDataIntervalTimetable("0 4 * * *", timezone="UTC"), assets=[SPOTIFY_WINDOW]
     ),
@@ -164,17 +153,15 @@ def spotify_listening():
     def build(task_id: str, step: str, **kwargs) -> BuildStepOperator:
         return BuildStepOperator(
             **about(task_id),
-            conn_id="listening_db",
+            conn_id=LISTENING_DB,
             step=step,
             sql=f"analytics/{step}.sql",
             parameters={"as_of": AS_OF, "session_gap_minutes": SESSION_GAP_MINUTES},
             **kwargs,
         )
 
-    def model(task_id: str, **kwargs) -> PythonOperator:
-        return PythonOperator(
-            **about(task_id), python_callable=getattr(ml_tasks, task_id), op_kwargs={"as_of": AS_OF}, **kwargs
-        )
+    def model(step: str) -> ModelStepOperator:
+        return ModelStepOperator(**about(step), step=step, as_of=AS_OF)
 
     def scan(layer: str, **kwargs) -> SodaScanOperator:
         return SodaScanOperator(**about(f"scan_{layer}"), scan=layer, as_of=AS_OF, **kwargs)
@@ -237,19 +224,17 @@ def spotify_listening():
         features = [model("build_session_features"), model("build_user_features")]
         clusters = model("cluster_sessions")
         personas = model("label_personas")
-        personas.operator_extra_links = (PersonasLink(),)
         chain(start_models, features, clusters, personas)
     with TaskGroup("playlist_generation", prefix_group_id=False, tooltip="What to hear, and why"):
         cooccurrence = model("artist_cooccurrence")
         playlists = model("generate_playlists")
-        playlists.operator_extra_links = (PlaylistsLink(),)
         chain(cooccurrence, playlists)
     scan_ml = scan("ml")
     ml_gate = gate("ml", on_pass="publish_tables")
 
     publish_tables = SQLExecuteQueryOperator(
         **about("publish_tables"),
-        conn_id="listening_db",
+        conn_id=LISTENING_DB,
         sql="select * from staging.publish_scanned()",
         retries=10,  # refused while another run is between its steps and its scans
         retry_delay=timedelta(minutes=1),

@@ -6,7 +6,7 @@ from typing import ClassVar
 from urllib.parse import quote
 
 from airflow.sdk.plugins_manager import AirflowPlugin
-from listening.links import DASHBOARDS_URL, PersonasLink, PlaylistsLink, QualityLink, dashboard_address
+from listening.links import DASHBOARDS_URL, dashboard_address
 from listening.preload import TaskPreload
 
 from dashboards.pages import PAGES
@@ -20,7 +20,7 @@ ICON = "data:image/svg+xml," + quote(
 
 
 class ListeningPlugin(AirflowPlugin):
-    """The dashboards in Airflow's navigation, links on tasks, and libraries loaded before tasks are forked."""
+    """The dashboards in Airflow's navigation, and libraries loaded before tasks are forked."""
 
     name = "listening"
     external_views: ClassVar[list] = [  # type: ignore[misc]  # Airflow declares instance variables and reads the class
@@ -43,10 +43,5 @@ class ListeningPlugin(AirflowPlugin):
             }
             for page in PAGES
         ),
-    ]
-    operator_extra_links: ClassVar[list] = [  # type: ignore[misc]  # likewise
-        PlaylistsLink(),
-        PersonasLink(),
-        QualityLink(),
     ]
     listeners: ClassVar[list] = [TaskPreload()]  # type: ignore[misc]  # likewise

@@ -18,7 +18,7 @@ import psycopg
 
 from include.ingestion.errors import SpotifyError, SpotifyRefused
 from include.ingestion.json_values import decode_answer
-from include.ingestion.statements import statement
+from include.sql.queries import query
 
 if TYPE_CHECKING:
     from include.ingestion.spotify_client import SpotifyClient
@@ -60,9 +60,8 @@ def fetch_audio_features(
 
     :param client: Spotify's, if the app may ask it for audio features; None: only ReccoBeats is asked.
     """
-    wanted = [
-        row[0] for row in connection.execute(statement("list_wanted_features"), {"now": now, "most": TRACKS_PER_RUN})
-    ]
+    rows = connection.execute(query("ingestion", "list_wanted_features"), {"now": now, "most": TRACKS_PER_RUN})
+    wanted = [track_id for (track_id,) in rows]
     connection.commit()
     done: Counter[str] = Counter()
     if client is not None and wanted:
@@ -83,7 +82,7 @@ def fetch_audio_features(
 
 def may_ask_spotify(connection: psycopg.Connection, *, now: datetime) -> bool:
     """Whether Spotify has not refused audio features lately: most apps are refused for good."""
-    row = connection.execute(statement("is_refused"), {"id": SPOTIFY_REFUSAL, "now": now}).fetchone()
+    row = connection.execute(query("ingestion", "is_refused"), {"id": SPOTIFY_REFUSAL, "now": now}).fetchone()
     connection.commit()
     return row is None
 
@@ -100,7 +99,7 @@ def _ask_spotify(
         except SpotifyError as error:
             if isinstance(error, SpotifyRefused) and error.status == 403:
                 connection.execute(
-                    statement("insert_unknown_id"),
+                    query("ingestion", "insert_unknown_id"),
                     {"id": SPOTIFY_REFUSAL, "expires_at": now + timedelta(days=UNKNOWN_FOR_DAYS[0])},
                 )
                 connection.commit()
@@ -152,7 +151,7 @@ def _store(
     key, mode = _number((features or {}).get("key")), _number((features or {}).get("mode"))
     expires_at = None if features else now + timedelta(days=random.uniform(*UNKNOWN_FOR_DAYS))
     connection.execute(
-        statement("store_features"),
+        query("ingestion", "store_features"),
         values
         | {
             "track_id": track_id,

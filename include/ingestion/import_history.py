@@ -22,15 +22,14 @@ from psycopg.types.json import Jsonb
 from include.ingestion.export_files import ExportFile, Member, list_files, open_members
 from include.ingestion.json_rows import BrokenFile, ByteStream, read_rows
 from include.ingestion.json_values import storable_text
-from include.ingestion.recently_played import store_state
-from include.ingestion.statements import statement
+from include.ingestion.state import STREAMING_HISTORY, store_state
 from include.ingestion.streaming_history import CLOCKS_DIFFER, Block, RowReader, source_of
 from include.sql.holding import ERRORS_OF_CONTENT, ERRORS_OF_NOBODY
+from include.sql.queries import query
 
 if TYPE_CHECKING:
     from airflow.sdk import ObjectStoragePath
 
-PIPELINE = "streaming_history"
 PROGRESS_ROWS = 250_000
 MANY_ROWS = 10_000
 COPY_BYTES = 4 << 20  # fewer, larger statements cost the server less
@@ -85,7 +84,7 @@ def import_history(
         raise FileNotFoundError(
             f"The export folder {exports} (LISTENING_EXPORTS) does not exist: create it, with a folder per listener."
         )
-    listeners = {row[0] for row in connection.execute(statement("list_listeners"))}
+    listeners = {row[0] for row in connection.execute(query("ingestion", "list_listeners"))}
     connection.rollback()
     files, astray, unreadable_folders = list_files(exports, listeners)
     for name in astray:
@@ -115,11 +114,11 @@ def import_history(
         totals["rows_skipped"] += report.skipped_rows.total()
     with connection.transaction():
         totals["gaps_closed"] = connection.execute(
-            statement("close_gaps"), {"user_ids": sorted(listeners), "closed_at": now}
+            query("ingestion", "close_gaps"), {"user_ids": sorted(listeners), "closed_at": now}
         ).rowcount
     if totals["rows_loaded"] >= MANY_ROWS:
         # The steps that come next would plan for an empty table: autovacuum is minutes away.
-        connection.execute(statement("analyze_raw"))
+        connection.execute(query("ingestion", "analyze_raw"))
         connection.commit()
     log.info("Export folder: %s", ", ".join(f"{name} {count:,}" for name, count in sorted(totals.items())))
     if unreadable:
@@ -144,8 +143,8 @@ def import_file(
         try:
             with connection.transaction():
                 # One file of a listener at a time: a second run waits, then sees what the first one stored.
-                connection.execute(statement("lock_listener"), {"user_id": file.user_id})
-                known = connection.execute(statement("read_file_status"), key).fetchone()
+                connection.execute(query("ingestion", "lock_listener"), {"user_id": file.user_id})
+                known = connection.execute(query("ingestion", "read_file_status"), key).fetchone()
                 if known is not None and known[0] != "rejected":
                     log.info("%s/%s: already %s", file.user_id, file.name, known[0])
                     return None
@@ -190,8 +189,8 @@ class _Import:
         self.all_are_new = True  # as far as seen
 
     def load(self, content: IO[bytes]) -> FileReport:
-        self.connection.execute(statement("create_arrived_rows"))
-        self.connection.execute(statement("create_loaded_plays"))
+        self.connection.execute(query("ingestion", "create_arrived_rows"))
+        self.connection.execute(query("ingestion", "create_loaded_plays"))
         with (
             open_members(self.file, content) as (members, archive),
             _eager_threads(),
@@ -202,12 +201,12 @@ class _Import:
         report = self.report
         report.status, report.message = _verdict(report.members)
         if report.rows_loaded:
-            self.connection.execute(statement("mark_loaded_plays"), {"user_id": self.file.user_id})
+            self.connection.execute(query("ingestion", "mark_loaded_plays"), {"user_id": self.file.user_id})
         if report.last_played_at is not None:
             store_state(
                 self.connection,
                 self.file.user_id,
-                pipeline=PIPELINE,
+                pipeline=STREAMING_HISTORY,
                 run_id=self.run_id,
                 last_played_at=report.last_played_at,
             )
@@ -303,13 +302,12 @@ class _Import:
             except psycopg.errors.UniqueViolation:
                 self.all_are_new = False
         self._copy("copy_arrived_rows", COPY_HEADER + block.packed + COPY_TRAILER)
-        row = self.connection.execute(statement("insert_arrived_rows")).fetchone()
-        self.connection.execute(statement("empty_arrived_rows"))
-        assert row is not None
-        return row[0]
+        [(added,)] = self.connection.execute(query("ingestion", "insert_arrived_rows")).fetchall()
+        self.connection.execute(query("ingestion", "empty_arrived_rows"))
+        return added
 
     def _copy(self, name: str, rows: bytes | str) -> None:
-        with self.connection.cursor() as cursor, cursor.copy(statement(name)) as copy:
+        with self.connection.cursor() as cursor, cursor.copy(query("ingestion", name)) as copy:
             copy.write(rows)
 
     def _tell_progress(self, rows: int) -> None:
@@ -373,7 +371,7 @@ def _record(
     connection: psycopg.Connection, file: ExportFile, digest: str, size: int, run_id: str, report: FileReport
 ) -> None:
     connection.execute(
-        statement("record_file"),
+        query("ingestion", "record_file"),
         {
             "sha256": digest,
             "user_id": file.user_id,

@@ -13,7 +13,7 @@ from psycopg.types.json import Jsonb
 
 from include.ingestion.errors import SpotifyError, SpotifyRefused
 from include.ingestion.spotify_ids import is_spotify_id
-from include.ingestion.statements import statement
+from include.sql.queries import query
 
 if TYPE_CHECKING:
     from include.ingestion.spotify_client import SpotifyClient
@@ -41,7 +41,7 @@ def store_tracks(connection: psycopg.Connection, tracks: Iterable[dict[str, Any]
         "payloads": "payload",
     }
     return connection.execute(
-        statement("insert_tracks"),
+        query("ingestion", "insert_tracks"),
         {name: [row[column] for row in rows.values()] for name, column in columns.items()},
     ).rowcount
 
@@ -53,10 +53,11 @@ def fetch_metadata(
 
     A refusal (404) is remembered for a month; a rate limit or an outage ends the turn and is remembered as nothing.
     """
-    row = connection.execute(statement("count_metadata_calls"), {"user_id": user_id, "day": now.date()}).fetchone()
-    assert row is not None
-    budget = max(0, CALLS_PER_DAY - row[0])
-    wanted = connection.execute(statement("list_wanted_metadata"), {"most": budget, "now": now}).fetchall()
+    [(calls,)] = connection.execute(
+        query("ingestion", "count_metadata_calls"), {"user_id": user_id, "day": now.date()}
+    ).fetchall()
+    budget = max(0, CALLS_PER_DAY - calls)
+    wanted = connection.execute(query("ingestion", "list_wanted_metadata"), {"most": budget, "now": now}).fetchall()
     connection.commit()
     done: Counter[str] = Counter()
     for kind, spotify_id in wanted:
@@ -69,13 +70,17 @@ def fetch_metadata(
                 done[f"{kind}s"] += stored
             else:
                 # An answer that says nothing of what was asked would be asked for again in every run.
-                connection.execute(statement("insert_unknown_id"), {"id": spotify_id, "expires_at": now + UNKNOWN_FOR})
+                connection.execute(
+                    query("ingestion", "insert_unknown_id"), {"id": spotify_id, "expires_at": now + UNKNOWN_FOR}
+                )
                 done["unusable"] += 1
         except SpotifyRefused as error:
             if error.status != 404:
                 log.info("Metadata: %s", error)
                 break
-            connection.execute(statement("insert_unknown_id"), {"id": spotify_id, "expires_at": now + UNKNOWN_FOR})
+            connection.execute(
+                query("ingestion", "insert_unknown_id"), {"id": spotify_id, "expires_at": now + UNKNOWN_FOR}
+            )
             done["unknown"] += 1
         except SpotifyError as error:
             log.info("Metadata: %s Stopping for now.", error)
@@ -113,7 +118,7 @@ def _store_artist(connection: psycopg.Connection, artist: dict[str, Any]) -> int
     if artist_id is None or name is None:
         return 0
     return connection.execute(
-        statement("insert_artist"),
+        query("ingestion", "insert_artist"),
         {
             "artist_id": artist_id,
             "artist_name": name,

@@ -14,17 +14,16 @@ from psycopg.types.json import Jsonb
 from include.ingestion.authorization import AUTHORIZATION_LASTS, WARN_AFTER
 from include.ingestion.errors import QuotaExceeded, SpotifyError, SpotifyUnavailable
 from include.ingestion.event_key import event_key
-from include.ingestion.json_values import storable_text
 from include.ingestion.metadata import store_tracks
 from include.ingestion.spotify_client import WINDOW
 from include.ingestion.spotify_ids import TRACK_URI, is_spotify_id
-from include.ingestion.statements import statement
+from include.ingestion.state import newest_known, quota_returns_at, store_state
 from include.ingestion.streaming_history import CLOCKS_DIFFER, EARLIEST
+from include.sql.queries import query
 
 if TYPE_CHECKING:
     from include.ingestion.spotify_client import SpotifyClient
 
-PIPELINE = "recently_played"
 SOURCE = "api"
 MOST_PAGES = 5
 SETTLED_PLAYS = 12
@@ -150,8 +149,8 @@ def store_window(
     plays = window.plays
     with connection.transaction():
         settled_until = _settled_until(connection, user_id)
-        row = connection.execute(
-            statement("insert_raw_events"),
+        [(plays_new,)] = connection.execute(
+            query("ingestion", "insert_raw_events"),
             {
                 "user_id": user_id,
                 "source": SOURCE,
@@ -162,70 +161,20 @@ def store_window(
                 "track_ids": [play.track_id for play in plays],
                 "payloads": [Jsonb(play.payload) for play in plays],
             },
-        ).fetchone()
-        assert row is not None
+        ).fetchall()
         store_tracks(connection, (play.payload["track"] for play in plays))
         newest = max((play.played_at for play in plays), default=None)
         oldest = min((play.played_at for play in plays), default=None)
         gap = None
-        in_common = len(plays) - row[0]
+        in_common = len(plays) - plays_new
         if window.is_full and in_common < SETTLED_PLAYS and settled_until and oldest and oldest > settled_until:
             gap = (settled_until, oldest)
             connection.execute(
-                statement("record_gap"),
+                query("ingestion", "record_gap"),
                 {"user_id": user_id, "gap_start": gap[0], "gap_end": gap[1], "run_id": run_id},
             )
         store_state(connection, user_id, run_id=run_id, last_played_at=newest, message=message)
-    return Stored(plays_shown=len(plays), plays_new=row[0], newest_played_at=newest, gap=gap)
-
-
-def store_state(
-    connection: psycopg.Connection,
-    user_id: str,
-    *,
-    run_id: str,
-    pipeline: str = PIPELINE,
-    last_played_at: datetime | None = None,
-    status: str = "ok",
-    message: str | None = None,
-    retry_at: datetime | None = None,
-) -> None:
-    """Note how the account's ingestion stands; `last_played_at` only ever moves forward."""
-    connection.execute(
-        statement("store_state"),
-        {
-            "pipeline": pipeline,
-            "user_id": user_id,
-            "last_played_at": last_played_at,
-            "status": status,
-            "message": message and storable_text(message),
-            "retry_at": retry_at,
-            "run_id": run_id,
-        },
-    )
-
-
-def quota_returns_at(connection: psycopg.Connection, user_id: str) -> datetime | None:
-    """When Spotify answers this account again, if its quota was used up."""
-    row = connection.execute(statement("read_state"), {"user_id": user_id}).fetchone()
-    assert row is not None
-    return row[2] if row[1] == "quota" else None
-
-
-def _settled_until(connection: psycopg.Connection, user_id: str) -> datetime | None:
-    """Up to when nothing can be missing any more: an export's end, or SETTLED_PLAYS before the newest stored play."""
-    row = connection.execute(
-        statement("read_settled_until"), {"user_id": user_id, "source": SOURCE, "settled_plays": SETTLED_PLAYS}
-    ).fetchone()
-    assert row is not None
-    return row[0]
-
-
-def newest_known(connection: psycopg.Connection, user_id: str) -> datetime | None:
-    """When the newest play known from any source happened."""
-    row = connection.execute(statement("read_state"), {"user_id": user_id}).fetchone()
-    assert row is not None
-    return row[0]
+    return Stored(plays_shown=len(plays), plays_new=plays_new, newest_played_at=newest, gap=gap)
 
 
 class Account(Protocol):
@@ -285,7 +234,14 @@ def ingest_recently_played(
         window = read_window(account.get_conn(), known_until, now=now())
     except QuotaExceeded as error:
         with connection.transaction():
-            store_state(connection, user_id, run_id=run_id, status="quota", message=str(error), retry_at=error.retry_at)
+            store_state(
+                connection,
+                user_id,
+                run_id=run_id,
+                status=error.status_name,
+                message=str(error),
+                retry_at=error.retry_at,
+            )
         return Outcome(str(error), retry_at=error.retry_at)
     except SpotifyError as error:
         with connection.transaction():
@@ -295,6 +251,15 @@ def ingest_recently_played(
         connection, user_id, window, run_id=run_id, message=authorization_warning(account.authorized_at, now())
     )
     return Outcome(_told(stored, window), stored, window.unreadable)
+
+
+def _settled_until(connection: psycopg.Connection, user_id: str) -> datetime | None:
+    """Up to when nothing can be missing any more: an export's end, or SETTLED_PLAYS before the newest stored play."""
+    [(settled_until,)] = connection.execute(
+        query("ingestion", "read_settled_until"),
+        {"user_id": user_id, "source": SOURCE, "settled_plays": SETTLED_PLAYS},
+    ).fetchall()
+    return settled_until
 
 
 def authorization_warning(authorized_at: datetime | None, now: datetime) -> str | None:

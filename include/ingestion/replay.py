@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import psycopg
 
-from include.ingestion.statements import statement
+from include.sql.queries import query
 
 EARLIEST = datetime(2006, 1, 1, tzinfo=UTC)  # no play is older than Spotify
 
@@ -22,7 +22,7 @@ def mark_interval(connection: psycopg.Connection, user_ids: list[str], *, start:
     if last is None or last <= first:
         raise ValueError(f"A replay needs an end after its start, not {start or 'the start'} to {end or 'nothing'}.")
     days = connection.execute(
-        statement("mark_interval"), {"user_ids": user_ids, "replay_start": first, "replay_end": last}
+        query("ingestion", "mark_interval"), {"user_ids": user_ids, "replay_start": first, "replay_end": last}
     ).rowcount
     connection.commit()
     return days

@@ -26,7 +26,7 @@ import psycopg
 from include.ingestion.errors import RateLimited, SpotifyUnavailable, TokenDead
 from include.ingestion.json_values import decode_answer
 from include.ingestion.spotify_client import retry_after
-from include.ingestion.statements import statement
+from include.sql.queries import query
 
 log = logging.getLogger(__name__)
 
@@ -119,12 +119,11 @@ class TokenStore:
     def _lock_tokens(self, connection: psycopg.Connection) -> dict[str, Any]:
         """What is stored for the current authorization, its row locked; tokens of an earlier one do not count."""
         first = self._encrypt({"refresh_token": self._authorization.refresh_token})
-        row = connection.execute(
-            statement("lock_token"),
+        [(encrypted,)] = connection.execute(
+            query("ingestion", "lock_token"),
             {"connection_id": self._authorization.connection_id, "encrypted_token": first},
-        ).fetchone()
-        assert row is not None
-        tokens = json.loads(self._decrypt(row[0]))
+        ).fetchall()
+        tokens = json.loads(self._decrypt(encrypted))
         if tokens.get("authorization") != self._authorization.fingerprint():
             tokens = {"refresh_token": self._authorization.refresh_token}
         self._mask_all(tokens)
@@ -155,7 +154,7 @@ class TokenStore:
             "encrypted_token": self._encrypt(tokens),
         }
         try:
-            connection.execute(statement("store_token"), parameters)
+            connection.execute(query("ingestion", "store_token"), parameters)
             connection.commit()
             return
         except psycopg.OperationalError:
@@ -163,7 +162,7 @@ class TokenStore:
         for tries_left in reversed(range(STORE_TRIES)):
             try:
                 with self._connect() as again:
-                    again.execute(statement("store_token"), parameters)
+                    again.execute(query("ingestion", "store_token"), parameters)
                 return
             except psycopg.OperationalError:
                 if not tries_left:

@@ -15,15 +15,14 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from include.ingestion.errors import QuotaExceeded, RateLimited, SpotifyError, SpotifyUnavailable
-from include.ingestion.recently_played import SCOPE, SOURCE, Account, read_window, store_state
+from include.ingestion.recently_played import SCOPE, SOURCE, Account, read_window
 from include.ingestion.spotify_client import WINDOW
-from include.ingestion.statements import statement
+from include.ingestion.state import WINDOW_WATCH, store_state
+from include.sql.queries import query
 
 if TYPE_CHECKING:
     from include.ingestion.spotify_client import SpotifyClient
 
-PIPELINE = "window_watch"
-RUN_ID = "window_watch"
 SHORTEST_PLAY = timedelta(seconds=30)
 REACTION = timedelta(minutes=1)  # from the decision to the run's own look at Spotify
 ENOUGH = 16  # unknown plays deep: start a run
@@ -63,7 +62,7 @@ def look(connection: psycopg.Connection, client: SpotifyClient, user_id: str, *,
     known = {
         bytes(row[0].bytes)
         for row in connection.execute(
-            statement("list_known_events"),
+            query("ingestion", "list_known_events"),
             {"user_id": user_id, "source": SOURCE, "event_keys": [play.event_key.hex() for play in plays]},
         )
     }
@@ -92,7 +91,7 @@ def watch(
             store_state(
                 connection,
                 user_id,
-                run_id=RUN_ID,
+                run_id=WINDOW_WATCH,
                 status=error.status_name,
                 message=str(error),
                 retry_at=error.retry_at,
@@ -107,16 +106,22 @@ def watch(
     next_look = now() + wait
     with connection.transaction():
         store_state(
-            connection, user_id, pipeline=PIPELINE, run_id=RUN_ID, status=status, message=message, retry_at=next_look
+            connection,
+            user_id,
+            pipeline=WINDOW_WATCH,
+            run_id=WINDOW_WATCH,
+            status=status,
+            message=message,
+            retry_at=next_look,
         )
     return overflows, next_look
 
 
 def _due(connection: psycopg.Connection, user_id: str) -> datetime | None:
     """When the next look is due: as planned, but not while the quota is used up, nor soon after a run stored all."""
-    row = connection.execute(statement("read_watch"), {"user_id": user_id}).fetchone()
+    [(next_look, quota_returns_at, all_stored_at)] = connection.execute(
+        query("ingestion", "read_watch"), {"user_id": user_id}
+    ).fetchall()
     connection.commit()
-    assert row is not None
-    next_look, quota_returns_at, all_stored_at = row
     rested = all_stored_at and all_stored_at + judge([]).next_look
     return max(filter(None, (next_look, quota_returns_at, rested)), default=None)

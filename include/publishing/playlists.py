@@ -16,7 +16,7 @@ import psycopg
 
 from include.ingestion.errors import SpotifyError, SpotifyRefused, SpotifyUnavailable
 from include.ingestion.json_values import storable_text
-from include.ingestion.statements import statement
+from include.sql.queries import query
 
 if TYPE_CHECKING:
     from include.ingestion.spotify_client import SpotifyClient
@@ -39,7 +39,7 @@ def publish_playlists(
     :raises SpotifyError: the account cannot be written to at all; noted in published_playlists.
     """
     done: Counter[str] = Counter()
-    newest = connection.execute(statement("list_newest_playlists"), {"user_id": user_id}).fetchall()
+    newest = connection.execute(query("publishing", "list_newest_playlists"), {"user_id": user_id}).fetchall()
     connection.commit()
     marked: dict[int, str] | None = None
     for persona_id, playlist_id, name, description, track_ids, spotify_id, published_id, status in newest:
@@ -103,7 +103,7 @@ def _note(
     connection: psycopg.Connection, state: dict[str, Any], spotify_id: str | None, status: str, message: str | None
 ) -> None:
     connection.execute(
-        statement("store_published_playlist"),
+        query("publishing", "store_published_playlist"),
         state | {"spotify_playlist_id": spotify_id, "status": status, "message": message and storable_text(message)},
     )
     connection.commit()

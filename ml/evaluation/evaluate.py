@@ -41,8 +41,8 @@ import psycopg
 from ml.evaluation.real_histories import AsOf, History, histories_of, imported
 from ml.evaluation.rivals import SEED, Plays, variants
 from ml.evaluation.tuning import Moment, learn
-from ml.playlists.playlists import KINDS, NEW_MAX_PLAYS, REST_DAYS
-from ml.playlists.recommender import LIKE_SESSIONS, QUESTIONS, Listening, TrackScorer
+from ml.playlists.playlists import KINDS, NEW_MAX_PLAYS
+from ml.playlists.recommender import LIKE_SESSIONS, QUESTIONS, REST_DAYS, WEIGHTS, Listening, TrackScorer
 
 REPORT_SEEDS = tuple(range(201, 213))
 SIZE = 30
@@ -148,16 +148,15 @@ def ranked_lists(plays: Plays, weights: Mapping[str, Any] | None) -> Iterator[tu
                 continue
             own = [(SHIPPED, "", total(fitted, question))]
             if weights:
-                fitted.weights = dict(weights)
-                own.append((OURS, "", total(fitted, question)))
-                fitted.weights = None
+                own.append((OURS, "", total(fitted.set_params(weights=weights), question)))
+                fitted.set_params(weights=WEIGHTS)
             for name, said, score in own + scores:
                 order = np.lexsort((candidates, -np.round(score[candidates], 9)))
                 yield question, name, said, ndcg(order[:SIZE], relevant)
 
 
 def total(scorer: TrackScorer, question: str) -> np.ndarray:
-    return np.sum(list(scorer.score(question).values()), axis=0)
+    return np.sum(list(scorer.parts(question).values()), axis=0)
 
 
 def judged_rankings(listeners: Sequence[Plays], weights: Mapping[str, Any]) -> dict[str, dict[str, dict[str, float]]]:
@@ -273,7 +272,7 @@ class CountScorer(TrackScorer):
         self.by = by
 
     def fit(self, listening: Listening, y: None = None) -> CountScorer:
-        self.listening_ = listening
+        super().fit(listening)
         self.count_: np.ndarray = np.bincount(
             listening.track,
             weights=listening.heard * 0.5 ** (listening.days_ago / self.HALF_LIFE),
@@ -286,7 +285,7 @@ class CountScorer(TrackScorer):
     def contributions(self, question: str) -> dict[str, np.ndarray]:
         return {}
 
-    def score(self, question: str, persona: int | None = None) -> dict[str, np.ndarray]:
+    def parts(self, question: str, persona: int | None = None) -> dict[str, np.ndarray]:
         zero = np.zeros(len(self.count_))
         return {"persona": zero, "history": np.round(self.count_, 9), "cooccurrence": zero, "freshness": zero}
 
@@ -498,7 +497,7 @@ def judge_real(histories: Sequence[History]) -> list[dict]:
             return {
                 "decayed count": CountScorer("decayed count"),
                 "random": CountScorer("random"),
-                OURS: TrackScorer(weights.get(plays.name)),
+                OURS: TrackScorer(weights.get(plays.name, WEIGHTS)),
             }
 
         playlists = judged_playlists(connection, listeners, scorers)

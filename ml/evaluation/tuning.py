@@ -20,7 +20,7 @@ from ml.playlists.recommender import QUESTIONS, WEIGHTS
 RIDGE = 0.01
 # Tracks a moment, best first by the question's simple count; the weight of a rank is 1 / (1 + rank / HALF_RANK).
 TRACKS, HALF_RANK = 400, 100
-SIMPLE = {"next": "plays_30", "returns": "days_240", "new": "plays_30"}
+SIMPLE = {"next": "recent_plays", "returns": "all_days", "new": "recent_plays"}
 STEPS = 12
 
 

@@ -36,14 +36,13 @@ RATES = ("repeat_rate", "discovery_rate", "skip_rate", "shuffle_rate", "album_ru
 
 # Fewer sessions are no kind of session, and no reason to look for one.
 MIN_CLUSTER_SESSIONS = 8
+# A smaller share of a listener's sessions, or of their time, is no persona.
+MIN_CLUSTER_SHARE = 0.03
 # Stored numbers are rounded, so that the last bits of a sum, which differ between builds of numpy, never decide
 # anything.
 DIGITS = 6
-# A session leaves the persona it has for one whose centroid is nearer by more than this, as a ratio of distances, …
+# A session leaves the persona it has for one whose centroid is nearer by more than this, as a ratio of distances.
 KEEP_RATIO = 1.1
-# … and at most this share of a listener's sessions when a model of the same personas is fitted anew: the past is not
-# retold because borders moved.
-MAX_MOVED = 0.015
 
 
 def transform(features: np.ndarray) -> np.ndarray:
@@ -146,18 +145,12 @@ class Centroids:
         return self.distances(X).argmin(axis=1)
 
 
-def clusters_from(distances: np.ndarray, before: np.ndarray, most: int) -> np.ndarray:
-    """The cluster of each session: the nearest, but few leave the one they have.
+def clusters_from(distances: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """The cluster of each session: the one it has unless another is clearly nearer.
 
     :param distances: (sessions, k) to the centroids.
     :param before: (sessions,) the cluster that each has, -1 for none.
-    :param most: how many may leave theirs, those first for which another is nearer most clearly.
     """
     rows, nearest = np.arange(len(distances)), distances.argmin(axis=1)
     own, best = distances[rows, before], distances[rows, nearest]
-    ratio = np.where(before >= 0, own / np.maximum(best, 10.0**-DIGITS), 0)
-    clearest = np.argsort(-ratio, kind="stable")[:most]
-    moved = clearest[ratio[clearest] > KEEP_RATIO]
-    result = np.where(before >= 0, before, nearest)
-    result[moved] = nearest[moved]
-    return result
+    return np.where((before >= 0) & (own <= KEEP_RATIO * np.maximum(best, 10.0**-DIGITS)), before, nearest)

@@ -26,6 +26,7 @@ from ml.personas.centroids import (
     DIGITS,
     FEATURES,
     MIN_CLUSTER_SESSIONS,
+    MIN_CLUSTER_SHARE,
     TIME,
     ArtistVectors,
     Centroids,
@@ -61,7 +62,6 @@ SHUFFLES = 3
 # Fewer bits a play speak for nothing.
 MIN_LIFT = 0.03
 MIN_STABILITY = 0.5
-MIN_CLUSTER_SHARE = 0.03
 # Candidates that tell less than this share of the best are not looked at for how surely they come back.
 WORTH = 0.5
 # The groups that there were are kept while their value is this share of the best: when a persona goes, its sessions

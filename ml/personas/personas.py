@@ -1,6 +1,6 @@
 """Names for a listener's session clusters: `staging.personas`.
 
-A persona is named after what sets its sessions apart from all the listener's sessions: who is heard, then how, then
+A persona is named after what sets its sessions apart from the listener's other sessions: who is heard, then how, then
 when. A name stays as long as the persona bears it out, with some slack; why a name was given or changed is stored with
 it.
 """
@@ -17,14 +17,18 @@ from typing import Any, NamedTuple
 import psycopg
 from psycopg.types.json import Json
 
+from ml.personas.centroids import MIN_CLUSTER_SHARE
 from ml.personas.session_clusters import SETTLING_DAYS
 from ml.tables import Work, fetch, listener_of, replace_rows, take_work
 
 RECENT_DAYS = 28
-# A name once given needs only this share of the difference that earned it.
-SLACK = 0.5
-# An artist leads a persona who has this share of its plays and this many times the share of all plays, and was played
-# often enough, in enough sessions, for that not to be chance.
+# Columns of persona_profiles that add up over personas.
+TOTALS = ("sessions", "ms_played", "recent_ms_played")
+# A name once given needs only this share of the difference that earned it, and one that says little gives way only to
+# one that is earned by this many times the difference.
+SLACK, CLEARLY = 0.5, 1.2
+# An artist leads a persona who has this share of its plays and this many times the share of the other sessions' plays,
+# and was played often enough, in enough sessions, for that not to be chance.
 LEADER_SHARE = 0.05
 LEADER_RATIO = 1.5
 LEADER_PLAYS = 10
@@ -40,7 +44,7 @@ Profile = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Clause:
-    """One thing a name claims: the measure is at least `limit` and exceeds that of all sessions by `beyond` (or,
+    """One thing a name claims: the measure is at least `limit` and exceeds that of the other sessions by `beyond` (or,
     `below`, is at most and falls short). Measures are columns of persona_profiles; minutes and unique_artists compare
     as ratios."""
 
@@ -49,23 +53,23 @@ class Clause:
     beyond: float
     below: bool = False
 
-    def difference(self, profile: Profile, overall: Profile) -> float:
-        """Signed difference to all sessions, positive in the clause's direction."""
-        value, usual = profile[self.measure], overall[self.measure]
+    def difference(self, profile: Profile, others: Profile) -> float:
+        """Signed difference to the other sessions, positive in the clause's direction."""
+        value, usual = profile[self.measure], others[self.measure]
         difference = value / max(usual, 0.1) - 1 if self.measure in RATIOS else value - usual
         return -difference if self.below else difference
 
-    def holds(self, profile: Profile, overall: Profile, slack: float = 1.0) -> bool:
+    def holds(self, profile: Profile, others: Profile, slack: float = 1.0) -> bool:
         """:param slack: 1 to earn the name; less to keep it."""
         value = profile[self.measure]
-        if value is None or overall[self.measure] is None:
+        if value is None or others[self.measure] is None:
             return False
         limit = self.limit * (2 - slack) if self.below else self.limit * slack
         reached = value <= limit if self.below else value >= limit
-        return reached and self.difference(profile, overall) >= self.beyond * slack
+        return reached and self.difference(profile, others) >= self.beyond * slack
 
-    def said(self, profile: Profile, overall: Profile) -> str:
-        return phrase(self.measure, profile, overall, below=self.below)
+    def said(self, profile: Profile, others: Profile) -> str:
+        return phrase(self.measure, profile, others, below=self.below)
 
 
 @dataclass(frozen=True)
@@ -81,12 +85,12 @@ class Word:
     clauses: tuple[Clause, ...]
     when: str = ""
 
-    def holds(self, profile: Profile, overall: Profile, slack: float = 1.0) -> bool:
-        return all(clause.holds(profile, overall, slack) for clause in self.clauses)
+    def holds(self, profile: Profile, others: Profile, slack: float = 1.0) -> bool:
+        return all(clause.holds(profile, others, slack) for clause in self.clauses)
 
-    def distinctness(self, profile: Profile, overall: Profile) -> float:
+    def distinctness(self, profile: Profile, others: Profile) -> float:
         first = self.clauses[0]
-        return round(first.difference(profile, overall) / SPREADS[first.measure], 3)
+        return round(first.difference(profile, others) / SPREADS[first.measure], 3)
 
 
 RATIOS = ("minutes", "unique_artists")
@@ -147,30 +151,30 @@ TIMES = times()
 # Where no artist stands out.
 EVERYTHING = "A bit of everything"
 
-# How each measure is said: of the persona's value and of all sessions'.
+# How each measure is said: of the persona's value and of the other sessions'.
 PHRASES = {
-    "night": "{value} start between 22:00 and 5:00 (all your sessions: {usual})",
-    "morning": "{value} start between 5:00 and 10:00 (all your sessions: {usual})",
-    "midday": "{value} start between 10:00 and 14:00 (all your sessions: {usual})",
-    "afternoon": "{value} start between 14:00 and 18:00 (all your sessions: {usual})",
-    "evening": "{value} start between 18:00 and 22:00 (all your sessions: {usual})",
-    "weekend": "{value} fall on a weekend (all your sessions: {usual})",
-    "minutes": "half of them play at least {value} (all your sessions: {usual})",
-    "unique_artists": "half of them have at least {value} (all your sessions: {usual})",
-    "discovery": "on average {value} of a session's plays are first listens (all your sessions: {usual})",
-    "repeat": "on average {value} of a session's plays repeat a track of the same session (all your sessions: {usual})",
+    "night": "{value} start between 22:00 and 5:00 (your other sessions: {usual})",
+    "morning": "{value} start between 5:00 and 10:00 (your other sessions: {usual})",
+    "midday": "{value} start between 10:00 and 14:00 (your other sessions: {usual})",
+    "afternoon": "{value} start between 14:00 and 18:00 (your other sessions: {usual})",
+    "evening": "{value} start between 18:00 and 22:00 (your other sessions: {usual})",
+    "weekend": "{value} fall on a weekend (your other sessions: {usual})",
+    "minutes": "half of them play at least {value} (your other sessions: {usual})",
+    "unique_artists": "half of them have at least {value} (your other sessions: {usual})",
+    "discovery": "on average {value} of a session's plays are first listens (your other sessions: {usual})",
+    "repeat": "on average {value} of a session's plays repeat a track of the same session (your other sessions: {usual})",
     "album": "on average {value} of a session's plays follow another track of the same album"
-     " (all your sessions: {usual})",
-    "shuffle": "on average {value} of a session's plays are shuffled (all your sessions: {usual})",
-    "skip": "on average {value} of a session's plays are skipped (all your sessions: {usual})",
+     " (your other sessions: {usual})",
+    "shuffle": "on average {value} of a session's plays are shuffled (your other sessions: {usual})",
+    "skip": "on average {value} of a session's plays are skipped (your other sessions: {usual})",
 }  # fmt: skip
 # … and where it is small that argues for the name.
 PHRASES_BELOW = {
-    "minutes": "half of them play under {value} (all your sessions: {usual})",
-    "unique_artists": "half of them have at most {value} (all your sessions: {usual})",
+    "minutes": "half of them play under {value} (your other sessions: {usual})",
+    "unique_artists": "half of them have at most {value} (your other sessions: {usual})",
 }
 UNITS = {"minutes": "minute", "unique_artists": "artist"}
-ARTIST_PHRASE = "{artist} has {value} of the plays (all your sessions: {usual})"
+ARTIST_PHRASE = "{artist} has {value} of the plays (your other sessions: {usual})"
 PARTS_OF_DAY = ("night", "morning", "midday", "afternoon", "evening")
 # By how much the share of a part of the day must exceed the usual to be worth a word.
 RISEN = 0.08
@@ -190,10 +194,10 @@ def say(measure: str, value: float | None, *, below: bool = False) -> str:
     return f"{whole} {UNITS[measure]}{'' if whole == 1 else 's'}"
 
 
-def phrase(measure: str, profile: Profile, overall: Profile, *, below: bool = False) -> str:
+def phrase(measure: str, profile: Profile, others: Profile, *, below: bool = False) -> str:
     text = PHRASES_BELOW.get(measure, PHRASES[measure]) if below else PHRASES[measure]
     return text.format(
-        value=say(measure, profile[measure], below=below), usual=say(measure, overall[measure], below=below)
+        value=say(measure, profile[measure], below=below), usual=say(measure, others[measure], below=below)
     )
 
 
@@ -213,12 +217,13 @@ class Leader(NamedTuple):
 
     @property
     def usual(self) -> float:
-        return self.artist_plays / self.all_plays
+        """Share of the other sessions' plays."""
+        return (self.artist_plays - self.plays) / max(self.all_plays - self.persona_plays, 1)
 
     @property
     def telling(self) -> float:
         """As persona_artists orders by."""
-        return self.share * log2(self.share / self.usual)
+        return self.share * log2(self.share / (self.artist_plays / self.all_plays))
 
     def holds(self, slack: float = 1.0) -> bool:
         """:param slack: 1 to be named; less to stay named."""
@@ -263,27 +268,27 @@ class Name(NamedTuple):
         return [*self.artists, *(word.alone for word in self.words)]
 
 
-def holding(words: Mapping[str, Word], profile: Profile, overall: Profile) -> list[str]:
+def holding(words: Mapping[str, Word], profile: Profile, others: Profile, slack: float = 1.0) -> list[str]:
     """Keys of the words that the profile bears out, the most precise and telling first."""
-    held = [key for key, word in words.items() if word.holds(profile, overall)]
-    if words is HABITS and profile["ms_played"] < FAMILIAR_SHARE * overall["ms_played"]:
+    held = [key for key, word in words.items() if word.holds(profile, others, slack)]
+    if words is HABITS and profile["ms_played"] < FAMILIAR_SHARE * (profile["ms_played"] + others["ms_played"]):
         held = [key for key in held if key != "familiar"]
-    return sorted(held, key=lambda key: (-len(words[key].clauses), -words[key].distinctness(profile, overall)))
+    return sorted(held, key=lambda key: (-len(words[key].clauses), -words[key].distinctness(profile, others)))
 
 
-def possible_names(profile: Profile, overall: Profile, leaders: Sequence[Leader]) -> Iterator[Name]:
+def possible_names(profile: Profile, others: Profile, leaders: Sequence[Leader], slack: float = 1.0) -> Iterator[Name]:
     """Names the profile bears out, the most telling first; endless.
 
     :param leaders: artists that no other persona is named after, the most telling first.
     """
-    habits, hours = holding(HABITS, profile, overall), holding(TIMES, profile, overall)
-    strong = [leader for leader in leaders if leader.holds()]
+    habits, hours = holding(HABITS, profile, others, slack), holding(TIMES, profile, others, slack)
+    strong = [leader for leader in leaders if leader.holds(slack)]
     if strong:
         named = [strong[0], *(o for o in strong[1:] if o.telling >= SECOND_LEADER * strong[0].telling)][:LEADERS]
         artists = tuple(leader.artist_name for leader in named)
         heads = [(HABITS[key], Name(habit=key, artists=artists)) for key in habits]
         heads += [(TIMES[key], Name(time=key, artists=artists)) for key in hours]
-        heads.sort(key=lambda head: -head[0].distinctness(profile, overall))
+        heads.sort(key=lambda head: -head[0].distinctness(profile, others))
         yield from (name for _, name in heads)
         yield Name(artists=artists)
     for habit in habits:
@@ -300,13 +305,13 @@ def possible_names(profile: Profile, overall: Profile, leaders: Sequence[Leader]
 
 def choose_names(
     profiles: Mapping[int, Profile],
-    overall: Profile,
+    others: Mapping[int, Profile],
     leaders: Mapping[int, Sequence[Leader]],
     named: Mapping[int, Name],
 ) -> dict[int, tuple[Name, str]]:
     """A name for each persona, all different, kept where it still holds.
 
-    :param profiles: persona id → row of persona_profiles; `overall` the row over all sessions.
+    :param profiles, others: persona id → row of persona_profiles of its sessions, and of all that are not its.
     :param leaders: persona id → its rows of persona_artists.
     :param named: persona id → name so far.
     :return: persona id → name, and why it has that name, or "" if it keeps it.
@@ -316,12 +321,12 @@ def choose_names(
     for persona_id, name in named.items():
         if persona_id not in profiles:
             continue
-        profile = profiles[persona_id]
+        profile, usual = profiles[persona_id], others[persona_id]
         failed = [
-            clause.said(profile, overall)
+            clause.said(profile, usual)
             for word in name.words
             for clause in word.clauses
-            if not clause.holds(profile, overall, slack=SLACK)
+            if not clause.holds(profile, usual, slack=SLACK)
         ]
         present = {leader.artist_name: leader for leader in leaders.get(persona_id, ())}
         failed += [
@@ -332,7 +337,7 @@ def choose_names(
         vague = not name.words and not name.artists
         if failed:
             broken[persona_id] = f"“{name.label}” no longer fits: {failed[0]}"
-        elif vague and next(possible_names(profile, overall, leaders.get(persona_id, ()))) != Name():
+        elif vague and next(possible_names(profile, usual, leaders.get(persona_id, ()), CLEARLY)) != Name():
             broken[persona_id] = f"“{name.label}” said little, and more is known now"
         else:
             result[persona_id] = (name, "")
@@ -345,13 +350,13 @@ def choose_names(
 
     def names(persona_id: int) -> Iterator[Name]:
         own = [leader for leader in leaders.get(persona_id, ()) if owner[leader.artist_name] == persona_id]
-        return possible_names(profiles[persona_id], overall, own)
+        return possible_names(profiles[persona_id], others[persona_id], own)
 
     taken = {name.label for name, _ in result.values()}
     # The persona whose best name is the most telling chooses first.
     unnamed = sorted(
         (persona_id for persona_id in profiles if persona_id not in result),
-        key=lambda p: (-telling(next(names(p)), profiles[p], overall), p),
+        key=lambda p: (-telling(next(names(p)), profiles[p], others[p]), p),
     )
     for persona_id in unnamed:
         name = next(name for name in names(persona_id) if name.label not in taken)
@@ -360,13 +365,14 @@ def choose_names(
     return result
 
 
-def telling(name: Name, profile: Profile, overall: Profile) -> float:
-    return max((word.distinctness(profile, overall) for word in name.words), default=0.0)
+def telling(name: Name, profile: Profile, others: Profile) -> float:
+    return max((word.distinctness(profile, others) for word in name.words), default=0.0)
 
 
-def explain(profile: Profile, overall: Profile, leaders: Sequence[Leader], name: Name, *, is_only: bool = False) -> str:
+def explain(profile: Profile, others: Profile, leaders: Sequence[Leader], name: Name, *, is_only: bool = False) -> str:
     """Why the persona has its name, every number a column of persona_profiles or persona_artists."""
-    sessions, share = profile["sessions"], 100 * profile["ms_played"] / max(overall["ms_played"], 1)
+    everything = profile["ms_played"] + (0 if is_only else others["ms_played"])
+    sessions, share = profile["sessions"], 100 * profile["ms_played"] / max(everything, 1)
     noun = "session" if sessions == 1 else "sessions"
     start = f"{sessions} {noun}, {share:.0f} % of the time you listened"
     if is_only:
@@ -376,20 +382,20 @@ def explain(profile: Profile, overall: Profile, leaders: Sequence[Leader], name:
         )
     phrases = [leader.said() for leader in leaders if leader.artist_name in name.artists]
     clauses = [clause for word in name.words for clause in word.clauses]
-    phrases += [clause.said(profile, overall) for clause in clauses if profile[clause.measure] is not None]
+    phrases += [clause.said(profile, others) for clause in clauses if profile[clause.measure] is not None]
     if not name.artists and not name.habit:
-        phrases.append("no artist is heard much more here than in all your sessions")
+        phrases.append("no artist is heard much more here than in your other sessions")
     return f"{start}: {'; '.join(phrases)}."
 
 
-def describe(profile: Profile, overall: Profile, leaders: Sequence[Leader] = ()) -> str:
+def describe(profile: Profile, others: Profile, leaders: Sequence[Leader] = ()) -> str:
     """A line in words: how long, when, how varied, who."""
     length = "Long" if profile["minutes"] >= 75 else "Short" if profile["minutes"] <= 20 else "Medium"
     span = max(PARTS_OF_DAY, key=lambda m: profile[m])
-    risen = max(PARTS_OF_DAY, key=lambda m: profile[m] - overall[m])
+    risen = max(PARTS_OF_DAY, key=lambda m: profile[m] - others[m])
     if profile[span] >= 0.5:
         when = SUMMARIES[span]
-    elif profile[risen] >= overall[risen] + RISEN:
+    elif profile[risen] >= others[risen] + RISEN:
         when = f"more often {SUMMARIES[risen]} than others"
     else:
         when = "at any hour"
@@ -416,8 +422,9 @@ def listed(names: Sequence[str]) -> str:
 def label_personas(connection: psycopg.Connection, *, as_of: datetime) -> dict[str, int]:
     """Profile and name the personas of every listener whose sessions were clustered anew; commits.
 
-    `labelled_on` is the local day on which the present name was given. Personas that the listener's model no longer
-    has stay, inactive, so that history keeps its names.
+    `labelled_on` is the local day on which the present name was given. A persona is active once it has
+    MIN_CLUSTER_SHARE of the sessions, and as long as the model has it or it has as many. Personas without sessions
+    stay, inactive, so that history keeps its names.
 
     :return: `listeners`, `personas` that are active, `renamed`, rows `written`.
     """
@@ -455,19 +462,22 @@ def persona_rows(connection: psycopg.Connection, work: Work) -> list[tuple]:
         "settling_days": SETTLING_DAYS,
         "places": PLACES,
     }
-    by_persona = {}
+    by_persona: dict[int, Profile] = {}
+    others: dict[int, Profile] = {}
     for row in fetch(connection, "persona_profiles", parameters):
-        by_persona[row["persona_id"]] = {
+        (others if row.pop("is_other") else by_persona)[row["persona_id"]] = {
             name: float(value)
-            if name not in ("persona_id", "sessions", "ms_played", "recent_ms_played") and value is not None
+            if name not in ("persona_id", *TOTALS) and value is not None
             else value
             for name, value in row.items()
         }  # fmt: skip
-    overall = by_persona.pop(None, None)
-    if not by_persona or overall is None:
+    if not by_persona:
         return []
-    [(model_version,)] = connection.execute(
-        "select version from staging.clustering_models where user_id = %s and is_current", [work.user_id]
+    # One kind of listening has nothing to be told from.
+    others = others or by_persona
+    totals = {name: sum(profile[name] for profile in by_persona.values()) for name in TOTALS}
+    [(model_version, of_model)] = connection.execute(
+        "select version, persona_ids from staging.clustering_models where user_id = %s and is_current", [work.user_id]
     ).fetchall()
     leaders: dict[int, list[Leader]] = {}
     for row in fetch(connection, "persona_artists", parameters):
@@ -480,39 +490,44 @@ def persona_rows(connection: psycopg.Connection, work: Work) -> list[tuple]:
             [work.user_id],
         )
     }
+    shown = {p for p, row in old.items() if row[2]["active"]}
     # Names from before they were made of artists stand for nothing now.
-    named = {p: row[2]["name"] for p, row in old.items() if row[2]["active"] and "name" in row[2]}
+    named = {p: old[p][2]["name"] for p in shown if "name" in old[p][2]}
     names = choose_names(
         by_persona,
-        overall,
+        others,
         leaders,
         {p: Name(**name | {"artists": tuple(name["artists"])}) for p, name in named.items()},
     )
 
     rows: list[tuple] = []
     for persona_id, profile in sorted(by_persona.items()):
-        (name, reason), artists = names[persona_id], leaders.get(persona_id, [])
-        before = old.get(persona_id)
+        (name, reason), artists, usual = names[persona_id], leaders.get(persona_id, []), others[persona_id]
+        share = profile["sessions"] / totals["sessions"]
+        is_active = (
+            share >= MIN_CLUSTER_SHARE or len(by_persona) == 1 or (persona_id in of_model and persona_id in shown)
+        )
+        before = old.get(persona_id) if persona_id in shown else None
         if before is None:
             labelled_on, previous, label_reason = work.reference_day, None, reason
         elif before[1] == name.label:
             labelled_on, previous, label_reason = before[3:6]
         else:
             labelled_on, previous, label_reason = work.reference_day, before[1], reason
-        measured = {m: [rounded(profile[m]), rounded(overall[m])] for m in PHRASES}
+        measured = {m: [rounded(profile[m]), rounded(usual[m])] for m in PHRASES}
         rows.append(
             (
                 work.user_id,
                 persona_id,
                 name.label,
-                describe(profile, overall, artists),
-                explain(profile, overall, artists, name, is_only=len(by_persona) == 1),
-                Json({"words": name.tags, "name": name._asdict(), "active": True, "measures": measured}),
-                True,
+                describe(profile, usual, artists),
+                explain(profile, usual, artists, name, is_only=len(by_persona) == 1),
+                Json({"words": name.tags, "name": name._asdict(), "active": is_active, "measures": measured}),
+                is_active,
                 profile["sessions"],
-                rounded(profile["sessions"] / overall["sessions"]),
-                rounded(profile["ms_played"] / max(overall["ms_played"], 1)),
-                rounded(profile["recent_ms_played"] / max(overall["recent_ms_played"], 1)),
+                rounded(share),
+                rounded(profile["ms_played"] / max(totals["ms_played"], 1)),
+                rounded(profile["recent_ms_played"] / max(totals["recent_ms_played"], 1)),
                 model_version,
                 labelled_on,
                 previous,

@@ -2,8 +2,13 @@
 
 One model per listener is kept: new sessions are assigned to the centroids there are; the model is fitted again only
 when new sessions are many or no longer fit. It then grows out of the personas there are, or, where others tell clearly
-more, takes over the ids of those they stand for. A session changes its persona only for one that it is clearly nearer
-to.
+more, takes over the ids of those they stand for.
+
+A new model applies to new sessions at once and reaches the past step by step. A session changes its persona only if
+that persona is gone or another is clearly nearer, and then it waits for its turn: at most MAX_MOVED of a listener's
+sessions change for each day of listening, the newest first. Until then its row stays as an earlier model wrote it,
+which its `model_version` tells. Days of listening are counted from the newest in `session_clusters`, so a run that is
+repeated moves nothing more.
 """
 
 from __future__ import annotations
@@ -20,7 +25,6 @@ from psycopg.types.json import Json
 from ml.personas.centroids import (
     CONTENT,
     FEATURES,
-    MAX_MOVED,
     MIN_CLUSTER_SESSIONS,
     POINT,
     ArtistVectors,
@@ -40,6 +44,8 @@ REFIT_GROWTH = 0.25
 # … or when this many new sessions lie this much further from their centroids than the training sessions did.
 DRIFT_SESSIONS = 60
 DRIFT_RATIO = 1.3
+# At most this share of a listener's sessions change their persona for each day of listening.
+MAX_MOVED = 0.015
 CHUNK_ROWS = 20_000
 
 
@@ -84,14 +90,13 @@ def cluster_sessions(connection: psycopg.Connection, *, as_of: datetime) -> dict
             with listener_of(connection, "session_clusters", work):
                 summary["listeners"] += 1
                 model = load_model(connection, work.user_id)
-                most = 1.0
                 reason = why_fit(connection, work, model)
                 if reason:
-                    model, most = fit_model(connection, work, model, reason)
+                    model = fit_model(connection, work, model, reason)
                     summary["fitted"] += 1
                 if model is None:
                     continue
-                counts = assign(connection, work, model, everything=bool(reason), most=most)
+                counts = assign(connection, work, model, everything=bool(reason))
                 summary["written"] += counts["written"]
                 summary["removed"] += counts["removed"]
                 if reason or any(counts.values()):
@@ -129,20 +134,19 @@ def why_fit(connection: psycopg.Connection, work: Work, model: Model | None) -> 
     return None
 
 
-def fit_model(connection: psycopg.Connection, work: Work, old: Model | None, reason: str) -> tuple[Model, float]:
-    """Fit on a bounded sample, hand the old persona ids on, store the model as the listener's current one.
-
-    :return: the model, and the share of the sessions that may leave their persona for it.
-    """
+def fit_model(connection: psycopg.Connection, work: Work, old: Model | None, reason: str) -> Model:
+    """Fit on a bounded sample, hand the old persona ids on, store the model as the listener's current one."""
     # Here, for scikit-learn is imported only when a model is due.
     from ml.personas.clustering import MAX_CLUSTERS, SEED, SessionClusterer, match_personas
 
     parameters = {"user_id": work.user_id, "days": None, "sample_size": SAMPLE_SIZE, "settling_days": SETTLING_DAYS}
     rows = connection.execute(statement("clustering_sessions"), parameters).fetchall()
     sample = Sessions(rows)
-    # Not the old model's personas but those of session_clusters: what people see.
-    personas = sorted({persona for persona in sample.personas if persona is not None})
-    before = np.array([personas.index(p) if p is not None else -1 for p in sample.personas])
+    # What people see, not what the old model would say; without the sessions that it has not reached yet.
+    reached = zip(sample.versions, sample.personas, strict=True)
+    seen = [persona if old and version == old.version else None for version, persona in reached]
+    personas = sorted({persona for persona in seen if persona is not None})
+    before = np.array([personas.index(p) if p is not None else -1 for p in seen])
     clusterer = SessionClusterer(max_clusters=MAX_CLUSTERS if len(rows) >= MIN_SESSIONS else 1)
     clusterer.fit(sample.features, sample.heard, before, old.mix if old else None)
 
@@ -206,7 +210,7 @@ def fit_model(connection: psycopg.Connection, work: Work, old: Model | None, rea
         ),
         values,
     )
-    model = Model(
+    return Model(
         version,
         clusterer.centroids_,
         clusterer.vectors_,
@@ -215,68 +219,86 @@ def fit_model(connection: psycopg.Connection, work: Work, old: Model | None, rea
         sessions,
         clusterer.training_distance_,
     )
-    return model, MAX_MOVED if clusterer.kept_ else 1.0
 
 
 @no_cycles()
-def assign(
-    connection: psycopg.Connection, work: Work, model: Model, *, everything: bool, most: float
-) -> dict[str, int]:
-    """Write the cluster and persona of each session of the marked days, or of all; `most` as in `assignments`."""
-    parameters = {
-        "user_id": work.user_id,
-        "days": None if everything else work.days,
-        "sample_size": None,
-        "settling_days": SETTLING_DAYS,
-    }
-    sessions = connection.cursor(binary=True).execute(statement("clustering_sessions"), parameters)
+def assign(connection: psycopg.Connection, work: Work, model: Model, *, everything: bool) -> dict[str, int]:
+    """Write the cluster and persona of each session of the marked days, or of all, and of those whose turn it is to
+    follow the model."""
+    [(sessions, days_since)] = connection.execute(
+        statement("listening_days_since"), {"user_id": work.user_id}
+    ).fetchall()
+    most = int(MAX_MOVED * sessions * days_since)
+    days = None
+    if not everything:
+        turn = connection.execute(
+            "select local_date from staging.session_clusters where user_id = %s and model_version < %s"
+            " order by session_id desc limit %s",
+            [work.user_id, model.version, most],
+        )
+        days = sorted({*work.days, *(day for (day,) in turn)})
+    parameters = {"user_id": work.user_id, "days": days, "sample_size": None, "settling_days": SETTLING_DAYS}
+    rows = connection.cursor(binary=True).execute(statement("clustering_sessions"), parameters)
     return replace_rows(
         connection,
         "session_clusters",
         ["user_id", "session_id"],
         ["user_id", "session_id", "local_date", "model_version", "cluster", "persona_id", "distance"],
-        assignments(work.user_id, sessions, model, is_new=everything, most=most),
-        {"user_id": work.user_id} | ({} if everything else {"local_date": work.days}),
+        assignments(work.user_id, rows, model, most=most),
+        {"user_id": work.user_id} | ({} if days is None else {"local_date": days}),
     )
 
 
-def assignments(user_id: str, sessions: psycopg.Cursor, model: Model, *, is_new: bool, most: float) -> Iterator[tuple]:
-    """Rows of `session_clusters` for rows of clustering_sessions.
+def assignments(user_id: str, sessions: psycopg.Cursor, model: Model, *, most: int) -> Iterator[tuple]:
+    """Rows of `session_clusters` for rows of clustering_sessions, the oldest first.
 
-    :param is_new: whether the model has just been fitted. Otherwise a session that is as it was keeps its persona.
-    :param most: share of the sessions that may leave their persona.
+    :param most: how many of the sessions that an earlier model assigned may change their persona: the newest of those
+        that do not belong to theirs any more. The rows of the others stay as they are.
     """
     cluster_of = {persona: cluster for cluster, persona in enumerate(model.persona_ids)}
     keys: list[tuple] = []
-    before: list[int] = []
-    stored: list[float] = []
+    stored: list[tuple] = []
     distances = [np.empty((0, len(model.persona_ids)))]
     while rows := sessions.fetchmany(CHUNK_ROWS):
         chunk = Sessions(rows)
         keys += [row[:2] for row in rows]
-        before += [cluster_of.get(persona, -1) for persona in chunk.personas]
-        stored += [row[3] if row[3] is not None else -1.0 for row in rows]
+        stored += [row[2:6] for row in rows]
         points = np.column_stack([chunk.features, model.vectors.content(chunk.heard)])
         distances.append(model.centroids.distances(points))
-    distance, had = np.concatenate(distances), np.array(before, dtype=int)
-    every = np.arange(len(keys))
-    clusters = clusters_from(distance, had, most=int(most * len(keys)))
-    if not is_new:
-        same = (had >= 0) & (distance[every, had] == np.array(stored))
-        clusters = np.where(same, had, clusters)
+    distance, every = np.concatenate(distances), np.arange(len(keys))
+    versions, _, personas, far = zip(*stored, strict=True) if stored else ((),) * 4
+    had = np.array([cluster_of.get(persona, -1) for persona in personas], dtype=int)
+    version = np.array([0 if v is None else v for v in versions], dtype=int)
+    clusters = clusters_from(distance, had)
+    # A session that is as it was stays where this model put it.
+    as_it_was = (version == model.version) & (distance[every, had] == np.array(far, dtype=float))
+    clusters = np.where(as_it_was, had, clusters)
+    waits = waiting((version > 0) & (version < model.version) & (clusters != had), most)
     of_cluster = distance[every, clusters].tolist()
-    for key, cluster, far in zip(keys, clusters.tolist(), of_cluster, strict=True):
-        yield user_id, *key, model.version, cluster, model.persona_ids[cluster], far
+    for row, (key, cluster) in enumerate(zip(keys, clusters.tolist(), strict=True)):
+        if waits[row]:
+            yield user_id, *key, *stored[row]
+        else:
+            yield user_id, *key, model.version, cluster, model.persona_ids[cluster], of_cluster[row]
+
+
+def waiting(moves: np.ndarray, most: int) -> np.ndarray:
+    """Which sessions keep their persona for now: all that would change it, but the newest `most` of them.
+
+    :param moves: (sessions,) whether each would change, the oldest first.
+    """
+    return moves & (np.cumsum(moves[::-1])[::-1] > most)
 
 
 class Sessions:
     """Rows of clustering_sessions as arrays.
 
-    :ivar personas: the persona that each has so far, or None.
+    :ivar versions, personas: the model that assigned each, and the persona that each has so far, or None.
     :ivar features: (sessions, len(FEATURES)) from `transform`; null is nan.
     """
 
     def __init__(self, rows: Sequence[tuple]):
-        self.personas = [row[2] for row in rows]
-        self.heard = Heard.of([row[4] for row in rows], [row[5] for row in rows])
-        self.features = transform(np.array([row[6:] for row in rows], dtype=float).reshape(-1, len(FEATURES)))
+        self.versions = [row[2] for row in rows]
+        self.personas = [row[4] for row in rows]
+        self.heard = Heard.of([row[6] for row in rows], [row[7] for row in rows])
+        self.features = transform(np.array([row[8:] for row in rows], dtype=float).reshape(-1, len(FEATURES)))

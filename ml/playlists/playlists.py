@@ -25,17 +25,16 @@ from psycopg.rows import RowFactory, namedtuple_row, tuple_row
 from scipy import sparse
 from scipy.optimize import linear_sum_assignment
 
-from ml.playlists.recommender import DIGITS, LAST_SESSIONS, LIKE_SESSIONS, PARTS, Listening, TrackScorer
+from ml.playlists.recommender import DIGITS, LAST_SESSIONS, LIKE_SESSIONS, PARTS, REST_DAYS, Listening, TrackScorer
 from ml.playlists.titles import is_no_song, song_title
 from ml.tables import Work, columns, listener_of, no_cycles, replace_rows, statement, take_work
 
 LENGTH = 30
-KINDS = {"familiar": 18, "rediscovered": 7, "new": 5}
+KINDS = {"familiar": 20, "rediscovered": 5, "new": 5}
 QUESTION_OF = {"familiar": "next", "rediscovered": "returns", "new": "new"}
-REST_DAYS = 60
 NEW_MAX_PLAYS = 3
 # No more tracks than this of one artist or album, unless the library has too few others for SHORTEST tracks.
-ARTIST_TRACKS, ALBUM_TRACKS = 3, 2
+ARTIST_TRACKS, ALBUM_TRACKS = 4, 3
 SHORTEST = 20
 # Tracks that two of a listener's playlists may have in common, unless the library has too few others for SHORTEST.
 IN_COMMON = 4
@@ -47,6 +46,8 @@ SHARED_CANDIDATES = 300
 STAYS_WITHIN = 2.0
 # More than any difference of scores: who stays is asked before who is better.
 STAYS_BONUS = 100.0
+# … and more than that: nobody is given what they have.
+HAS_IT = 1e6
 # Tracks are shared out among this many times as many as are needed.
 SHARED_OUT_WITHIN = 3
 KEEP_PLAYLISTS = 60
@@ -272,29 +273,27 @@ class Draft:
 
 
 def draft(drafts: Sequence[Draft], length: int = LENGTH) -> None:
-    """Fill a listener's playlists: each takes the very best, which it may have in common with others, then the best
-    tracks of each kind are shared out to those they fit; what is missing each in turn takes from its own ranking.
+    """Fill a listener's playlists: the best tracks of each kind are shared out to those they fit, the best familiar
+    ones twice; what is missing each in turn takes from its own ranking.
 
     A track that one took, another takes only while the two have fewer than IN_COMMON in common.
     """
 
     def fill(
         pools: Sequence[Sequence[Candidate]],
-        most: int | Sequence[int],
+        more: Sequence[int],
         *,
         is_limited: bool = True,
         in_common: int = IN_COMMON,
     ) -> None:
-        """Until each has taken `most` more of its pool, or is `length` long."""
+        """Until each has taken as many `more` of its pool, or is `length` long."""
         coming = [iter(pool) for pool in pools]
-        more = [most] * len(drafts) if isinstance(most, int) else most
         goals = [min(len(one.chosen) + its, length) for one, its in zip(drafts, more, strict=True)]
         going = [i for i in range(len(drafts)) if len(drafts[i].chosen) < goals[i]]
         while going:
             for i in list(going):
-                others = [*drafts[:i], *drafts[i + 1 :]]
                 for c in coming[i]:
-                    if drafts[i].may_take(c, others, is_limited=is_limited, in_common=in_common):
+                    if drafts[i].may_take(c, others[i], is_limited=is_limited, in_common=in_common):
                         drafts[i].take(c)
                         break
                 else:
@@ -303,45 +302,50 @@ def draft(drafts: Sequence[Draft], length: int = LENGTH) -> None:
                 if len(drafts[i].chosen) >= goals[i]:
                     going.remove(i)
 
+    others = [[*drafts[:i], *drafts[i + 1 :]] for i in range(len(drafts))]
     for kind, share in KINDS.items():
-        of_kind = [one.ranked[kind] for one in drafts]
         share = share * length // LENGTH
-        if kind == "familiar":
-            fill(of_kind, IN_COMMON)
-            share -= IN_COMMON
         before = [len(one.chosen) for one in drafts]
         if len(drafts) > 1:
-            share_out(drafts, kind, share)
+            # Two lists have IN_COMMON in common when each takes half of these from the other.
+            again = min(IN_COMMON * (len(drafts) - 1) // 2, share) if kind == "familiar" else 0
+            share_out(drafts, kind, share - again, in_common=0)
+            share_out(drafts, kind, again, in_common=IN_COMMON)
         missing = [share - len(one.chosen) + known for one, known in zip(drafts, before, strict=True)]
-        fill(of_kind, missing)
+        fill([one.ranked[kind] for one in drafts], missing)
     everything = [list(chain.from_iterable(one.ranked.values())) for one in drafts]
-    fill(everything, length)
+    fill(everything, [length] * len(drafts))
     for in_common in (IN_COMMON, length):
         short = [max(SHORTEST - len(one.chosen), 0) for one in drafts]
         fill(everything, short, is_limited=False, in_common=in_common)
 
 
-def share_out(drafts: Sequence[Draft], kind: str, share: int) -> None:
+def share_out(drafts: Sequence[Draft], kind: str, share: int, *, in_common: int) -> None:
     """Give each draft up to `share` more tracks of a kind, no track to two, so that the scores add up to the most: the
-    best tracks are taken, each by whom it fits (an assignment problem, Kuhn 1955)."""
-    near = SHARED_OUT_WITHIN * share * len(drafts)
-    taken = set[str]().union(*(one.ids for one in drafts))
+    best tracks are taken, each by whom it fits (an assignment problem, Kuhn 1955).
+
+    :param in_common: how many tracks two drafts may have in common afterwards; 0: only what nobody has is given.
+    """
+    near = SHARED_OUT_WITHIN * KINDS[kind] * len(drafts)
+    taken = set[str]() if in_common else set[str]().union(*(one.ids for one in drafts))
     pool = {c.index: c for one in drafts for c in one.ranked[kind][:near] if c.track_id not in taken}
     indexes = sorted(pool)
-    if not indexes:
+    if not indexes or not share:
         return
     worth = np.empty((len(drafts), len(indexes)))
     for row, one in enumerate(drafts):
         assert one.score is not None
-        stays = np.array([pool[i].track_id in one.staying for i in indexes])
-        worth[row] = one.score[indexes] + STAYS_BONUS * stays
+        ids = [pool[i].track_id for i in indexes]
+        bonus = [STAYS_BONUS * (track in one.staying) - HAS_IT * (track in one.ids) for track in ids]
+        worth[row] = one.score[indexes] + bonus
     owners = np.repeat(np.arange(len(drafts)), share)
     places, tracks = linear_sum_assignment(worth[owners], maximize=True)
     pairs = sorted(
         (-worth[owner, track], indexes[track], owner) for owner, track in zip(owners[places], tracks, strict=True)
     )
     for _, index, owner in pairs:
-        if drafts[owner].may_take(pool[index], (), is_limited=True, in_common=0):
+        others = [*drafts[:owner], *drafts[owner + 1 :]]
+        if drafts[owner].may_take(pool[index], others, is_limited=True, in_common=in_common):
             drafts[owner].take(pool[index])
 
 
@@ -488,7 +492,7 @@ def parts_of(library: Library, scorer: TrackScorer, persona_id: int) -> dict[str
     """Part → (tracks,): each track's by the question of its kind."""
     parts = {part: np.zeros(len(library.rows)) for part in PARTS}
     for kind, indexes in library.usable.items():
-        of_kind = scorer.score(QUESTION_OF[kind], library.persona_code.get(persona_id))
+        of_kind = scorer.parts(QUESTION_OF[kind], library.persona_code.get(persona_id))
         for part in PARTS:
             parts[part][indexes] = of_kind[part][indexes]
     return parts
@@ -514,6 +518,7 @@ class Reasons:
 
     def __init__(self, library: Library, scorer: TrackScorer):
         self.library = library
+        self.artist_returns = scorer.artist_returns_
         self.weighed = {kind: scorer.contributions(question) for kind, question in QUESTION_OF.items()}
 
     def of(self, chosen: Sequence[Candidate], persona_id: int, label: str, persona: np.ndarray) -> list[str]:
@@ -578,16 +583,18 @@ class Reasons:
                 return None
             share = "All" if inside == row.plays else str(inside)
             return f"{share} of its {row.plays} plays {'was' if inside == 1 else 'were'} in “{label}” sessions"
-        if feature == "plays_30" and c.kind == "familiar" and row.plays_28d:
+        if feature == "recent_plays" and c.kind == "familiar" and row.plays_28d:
             return f"You played it {plural(row.plays_28d, 'time')} in the last 28 days"
-        if feature == "days_14" and (days := int((heard < 14).sum())) > 1:
+        if feature == "recent_days" and (days := int((heard < 14).sum())) > 1:
             return f"You came back to it on {days} of the last 14 days"
-        if feature == "days_240" and len(heard) > 1:
+        if feature == "all_days" and len(heard) > 1:
             return f"You came back to it on {len(heard)} different days"
         if feature == "overdue" and len(heard) > 2:
             usual, rest = (heard[-1] - heard[0]) / (len(heard) - 1), heard[0]
             if 1 < usual < rest:
                 return f"You usually come back to it after {usual:.0f} days, and now it has been {rest}"
+        if feature == "artist_returns" and (returns := int(self.artist_returns[library.artist_code[artist]])) > 1:
+            return f"You came back to songs by {artist} {returns} times after {REST_DAYS} days or more"
         if feature == "heat" and (lately := library.artist_plays_7d[artist]):
             return f"You played {artist} {plural(lately, 'time')} in the last 7 days"
         if feature == "company" and is_own and (sessions := int(library.in_last_sessions[c.index])) > 1:

@@ -3,44 +3,40 @@
 from __future__ import annotations
 
 import os
-from typing import Any, ClassVar
+from typing import Any
 
 from airflow.sdk.bases.operatorlink import BaseOperatorLink
-
-from listening.operators.publishing import PublishPlaylistsOperator
-from listening.operators.soda import QualityFailedOperator, SodaScanOperator
 
 DASHBOARDS_URL = os.environ.get("DASHBOARDS_URL", "http://127.0.0.1:2718").rstrip("/")
 
 
 def dashboard_address(page: str) -> str:
+    """The address of a page of the dashboards."""
     return f"{DASHBOARDS_URL}/{page}/"
 
 
-class PlaylistsLink(BaseOperatorLink):
-    """From a task that makes or publishes playlists to the playlists page."""
+class DashboardLink(BaseOperatorLink):
+    """A button on the task's page.
 
-    name = "Playlists"
-    operators: ClassVar = [PublishPlaylistsOperator]
+    :param page: the page it opens.
+    :param name: what it says.
+    """
 
-    def get_link(self, operator: Any, *, ti_key: Any) -> str:
-        return dashboard_address("playlists")
+    name = ""
 
+    def __init__(self, page: str, name: str) -> None:
+        self.page = page
+        self.name = name
 
-class PersonasLink(BaseOperatorLink):
-    """From the task that names personas to the personas page."""
-
-    name = "Personas"
-
-    def get_link(self, operator: Any, *, ti_key: Any) -> str:
-        return dashboard_address("personas")
-
-
-class QualityLink(BaseOperatorLink):
-    """From a task that checks the data to the quality page."""
-
-    name = "Data quality"
-    operators: ClassVar = [SodaScanOperator, QualityFailedOperator]
+    @property
+    def xcom_key(self) -> str:
+        """Where Airflow keeps the address: a key of its own for each page, because a task can have several links."""
+        return f"_link_{self.page}"
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
-        return dashboard_address("quality")
+        return dashboard_address(self.page)
+
+
+PERSONAS = DashboardLink("personas", "Personas")
+PLAYLISTS = DashboardLink("playlists", "Playlists")
+QUALITY = DashboardLink("quality", "Data quality")

@@ -1,175 +1,254 @@
-"""What the UI says of each task: its title, what it does, what it reads and writes, and what to do when it is red."""
+"""What Airflow's pages say of each task: its title, what it does, and what to do when something is wrong with it.
+
+`python -m listening.task_docs` (with plugins/ on the path) prints the table that docs/operations.md shows.
+"""
 
 from __future__ import annotations
 
-ROLLED_BACK = (
-    "Its transaction was rolled back and its days stay marked: mend the cause, clear the task. (A failure at one "
-    "listener's data does not make it red: see *Listeners held*.)"
-)
+from typing import NamedTuple
 
-# task id: (title, text in Markdown)
+from include.pipeline import SESSION_GAP_MINUTES
+
+
+class Problem(NamedTuple):
+    """A state of a task that somebody may have to do something about.
+
+    :ivar state: as Airflow shows it: red, skipped or retrying.
+    """
+
+    state: str
+    meaning: str
+    action: str
+
+
+class TaskDoc(NamedTuple):
+    title: str
+    text: str
+    problems: tuple[Problem, ...] = ()
+
+
+CHECK_NOT_RUN = Problem(
+    "red", "A check could not be run, so nothing is known about the data.", "The log names the check and Soda's reason."
+)
+ROLLED_BACK = Problem(
+    "red",
+    "Its transaction was rolled back; its days stay marked.",
+    "Fix the cause and clear the task. (Data of one listener that cannot be processed does not make it red: see "
+    "`listeners_held`.)",
+)
+GATE = "PASS and WARN go on, FAIL ends the run at *Quality failed*."
+
+
+def _build(title: str, text: str) -> TaskDoc:
+    return TaskDoc(title, text, (ROLLED_BACK,))
+
+
 TASK_DOCS = {
-    "prepare_schema": (
+    "prepare_schema": TaskDoc(
         "Prepare schema",
-        "Brings the listening database to the newest schema: migrations in `include/sql/schema/versions`, each "
-        "applied once, as `listening_owner`.\n\n"
-        "**Red:** the database cannot be reached, or a migration failed and was rolled back.",
+        "Migrates the listening database to the newest schema (`include/sql/schema/versions`), as `listening_owner`.",
+        (
+            Problem(
+                "red",
+                "The database cannot be reached, or a migration failed and was rolled back.",
+                "The log has the database's error; `make doctor` tests the connection.",
+            ),
+        ),
     ),
-    "list_accounts": (
+    "list_accounts": TaskDoc(
         "List accounts",
-        "The accounts to ask Spotify for, from `listeners`. An account is added by `make authorize`.",
+        "Lists the accounts to ask Spotify for, from `listeners`. `make authorize` adds one.",
+        (
+            Problem(
+                "red",
+                "Parameter `accounts` names a listener who has no account.",
+                "Correct it, or run `make authorize` for that listener.",
+            ),
+        ),
     ),
-    "ingest_recently_played": (
+    "ingest_recently_played": TaskDoc(
         "Ingest recently played",
-        "One account's newest plays, at most 50 of which Spotify remembers → `raw_listening_events`, with "
-        "`ingestion_state` in the same transaction. What was lost between two looks stands in `ingestion_gaps`.\n\n"
-        "**Skipped:** Spotify's daily quota is used up; the next run after the recorded time goes on.\n\n"
-        "**Red:** this account could not be read, the others were. The log's last line says why; a dead token "
-        "wants `make authorize`.",
+        "Asks Spotify for one account's newest plays (at most 50) and stores them in `raw_listening_events`, together "
+        "with `ingestion_state`. If plays were lost since the last call, `ingestion_gaps` says which time is missing.",
+        (
+            Problem(
+                "red",
+                "This account could not be read. The others were.",
+                "The log's last line says why. If the authorization has ended, run `make authorize`.",
+            ),
+            Problem(
+                "skipped",
+                "Spotify's daily quota is used up.",
+                "Nothing: the first run after the time in the log asks again.",
+            ),
+        ),
     ),
-    "import_streaming_history": (
+    "import_streaming_history": TaskDoc(
         "Import streaming history",
-        "Exports in the export folder → `raw_listening_events`; per file, rows read, loaded and skipped by reason "
-        "→ `ingested_files`. A file that is not what it should be is set aside and told there.\n\n"
-        "**Red:** the folder itself cannot be read: check `LISTENING_EXPORTS`.",
+        "Loads the exports in the export folder into `raw_listening_events`. `ingested_files` has a row per file: rows "
+        "read, loaded and skipped, with the reasons. A file that cannot be read is rejected there and fails nothing.",
+        (
+            Problem(
+                "red",
+                "The export folder, or a file in it, cannot be opened.",
+                "Check `LISTENING_EXPORTS` and the permissions of the file that the log names.",
+            ),
+        ),
     ),
-    "fetch_audio_features": (
+    "fetch_audio_features": TaskDoc(
         "Fetch audio features",
-        "Tempo, energy and the like of tracks that have none yet → `audio_features`, best effort: nothing waits "
-        "for it.",
+        "Fetches what is missing in `tracks`, `artists` and `audio_features`. It never fails; no task waits for it.",
     ),
-    "ingestion_failed": (
+    "ingestion_failed": TaskDoc(
         "Ingestion failed",
-        "Turns the run red at its end when an account or the export folder failed; all else is published.",
+        "Fails the run at its end if an account or the export folder could not be read.",
+        (
+            Problem(
+                "red",
+                "Everything is published except the plays of an account or of the export folder.",
+                "See the red task in group *ingest*.",
+            ),
+        ),
     ),
-    "scan_raw": (
+    "scan_raw": TaskDoc(
         "Scan raw",
-        "Soda checks of `include/soda/raw` over what arrived → `qa_validation_results`.\n\n"
-        "**Red:** a check could not be run at all; the log names it.",
+        "Runs the Soda checks in `include/soda/raw` and stores their results in `qa_validation_results`.",
+        (CHECK_NOT_RUN,),
     ),
-    "scan_analytics": (
+    "scan_analytics": TaskDoc(
         "Scan analytics",
-        "Soda checks of `include/soda/analytics` over the staged tables → `qa_validation_results`.\n\n"
-        "**Red:** a check could not be run at all; the log names it.",
+        "Runs the Soda checks in `include/soda/analytics` on the tables in `staging` and stores their results in "
+        "`qa_validation_results`.",
+        (CHECK_NOT_RUN,),
     ),
-    "scan_ml": (
+    "scan_ml": TaskDoc(
         "Scan ML",
-        "Soda checks of `include/soda/ml` over features, clusters, personas and playlists → "
-        "`qa_validation_results`.\n\n"
-        "**Red:** a check could not be run at all; the log names it.",
+        "Runs the Soda checks in `include/soda/ml` on features, clusters, personas and playlists and stores their "
+        "results in `qa_validation_results`.",
+        (CHECK_NOT_RUN,),
     ),
-    "raw_quality_gate": ("Raw quality gate", "PASS and WARN go on; FAIL ends the run at *Quality failed*."),
-    "analytics_quality_gate": (
-        "Analytics quality gate",
-        "PASS and WARN go on; FAIL ends the run at *Quality failed*.",
-    ),
-    "ml_quality_gate": ("ML quality gate", "PASS and WARN go on; FAIL ends the run at *Quality failed*."),
-    "raw_rejected": ("Raw rejected", "The scan of raw rows FAILed."),
-    "analytics_rejected": ("Analytics rejected", "The scan of the analytics tables FAILed."),
-    "ml_rejected": ("ML rejected", "The scan of the ml tables FAILed."),
-    "quality_failed": (
+    "raw_quality_gate": TaskDoc("Raw quality gate", GATE),
+    "analytics_quality_gate": TaskDoc("Analytics quality gate", GATE),
+    "ml_quality_gate": TaskDoc("ML quality gate", GATE),
+    "raw_rejected": TaskDoc("Raw rejected", "The checks of raw rows ended in FAIL."),
+    "analytics_rejected": TaskDoc("Analytics rejected", "The checks of the analytics tables ended in FAIL."),
+    "ml_rejected": TaskDoc("ML rejected", "The checks of the ml tables ended in FAIL."),
+    "quality_failed": TaskDoc(
         "Quality failed",
-        "Tells people through connection `listening_alerts` and fails the run. Readers still see the last good "
-        "data.\n\n"
-        "**Red:** log and quality dashboard name check and value. Put bad raw rows into `raw_quarantine`, run "
-        "again.",
+        "Sends an alert through connection `listening_alerts` and fails the run.",
+        (
+            Problem(
+                "red",
+                "A check ended in FAIL. Nothing was published; readers still see the last good data.",
+                "The log and the quality page name the check and its value. Put bad raw rows into `raw_quarantine` and "
+                "trigger a run.",
+            ),
+        ),
     ),
-    "build_listening_events": (
+    "build_listening_events": _build(
         "Build listening events",
-        "`raw_listening_events` → `listening_events`: one row a play, reconciled over all sources, in local time; "
-        "rows that are no play of their own → `excluded_events`, with the reason.\n\n"
-        f"**Red:** {ROLLED_BACK}",
+        "`raw_listening_events` → `listening_events`: one row per play, in the listener's local time, however many "
+        "sources report it. Rows that are not a play of their own go to `excluded_events`, with the reason.",
     ),
-    "build_sessions": (
+    "build_sessions": _build(
         "Build sessions",
-        "`listening_events` → `listening_sessions`: plays with at most 30 minutes between them.\n\n"
-        f"**Red:** {ROLLED_BACK}",
+        "`listening_events` → `listening_sessions`: plays with at most "
+        f"{SESSION_GAP_MINUTES} minutes of silence between them.",
     ),
-    "artist_stats": (
-        "Artist statistics",
-        f"`listening_events` → `artist_days`, `artist_totals`.\n\n**Red:** {ROLLED_BACK}",
+    "artist_stats": _build("Artist statistics", "`listening_events` → `artist_days`, `artist_totals`."),
+    "track_stats": _build("Track statistics", "`listening_events` → `track_days`, `track_totals`."),
+    "album_stats": _build("Album statistics", "`listening_events` → `album_days`, `album_totals`."),
+    "listening_clock": _build(
+        "Listening clock", "`listening_events` → `listening_hours`: plays and minutes per local hour."
     ),
-    "track_stats": (
-        "Track statistics",
-        f"`listening_events` → `track_days`, `track_totals`.\n\n**Red:** {ROLLED_BACK}",
-    ),
-    "album_stats": (
-        "Album statistics",
-        f"`listening_events` → `album_days`, `album_totals`.\n\n**Red:** {ROLLED_BACK}",
-    ),
-    "listening_clock": (
-        "Listening clock",
-        f"`listening_events` → `listening_hours`: plays and minutes by local hour.\n\n**Red:** {ROLLED_BACK}",
-    ),
-    "daily_trends": (
+    "daily_trends": _build(
         "Daily trends",
-        "Plays, discoveries, diversity, averages over 7 and 28 days and streaks → `daily_trends`. After the "
-        "statistics, which know what was first heard when.\n\n"
-        f"**Red:** {ROLLED_BACK}",
+        "Plays, discoveries, diversity, averages over 7 and 28 days, and streaks → `daily_trends`. Runs after the "
+        "statistics because they know when each artist and track was first heard.",
     ),
-    "user_metrics": (
-        "User metrics",
-        f"`daily_trends` and the totals → `analytics_user_metrics`, a row a listener.\n\n**Red:** {ROLLED_BACK}",
+    "user_metrics": _build(
+        "User metrics", "`daily_trends` and the totals → `analytics_user_metrics`: one row per listener."
     ),
-    "start_models": ("Start models", "Where the gate leads when the analytics tables are good."),
-    "build_session_features": (
+    "start_models": TaskDoc("Start models", "Where the run goes on when the analytics tables have passed."),
+    "build_session_features": _build(
         "Build session features",
-        "Length, variety, repeats, discoveries, skips, hour and audio means of each session → `session_features`. "
-        "Formulas: `ml/features/session_features.py`.\n\n"
-        f"**Red:** {ROLLED_BACK}",
+        "Length, variety, repeats, discoveries, skips, time of day and mean audio features of each session → "
+        "`session_features`. The formulas are in `ml/features/session_features.py`.",
     ),
-    "build_user_features": (
-        "Build user features",
-        f"A listener's profile with recency decay → `user_features`.\n\n**Red:** {ROLLED_BACK}",
+    "build_user_features": _build(
+        "Build user features", "A profile of each listener, recent plays weighing more → `user_features`."
     ),
-    "cluster_sessions": (
+    "cluster_sessions": _build(
         "Cluster sessions",
-        "KMeans over the session features → `session_clusters`; the model as numbers, with why this k → "
-        "`clustering_models`. Fitted again only when drift or new data justify it.\n\n"
-        f"**Red:** {ROLLED_BACK}",
+        "KMeans on the session features → `session_clusters`. The model and why it has this many clusters → "
+        "`clustering_models`. Fitted again only when the data have drifted or grown enough.",
     ),
-    "label_personas": (
+    "label_personas": _build(
         "Label personas",
-        "Names each cluster by what sets it apart, keeps names of behaviour that stayed the same → `personas`.\n\n"
-        f"**Red:** {ROLLED_BACK}",
+        "Names each cluster after what sets it apart → `personas`. A persona that did not change keeps its name.",
     ),
-    "artist_cooccurrence": (
-        "Artist co-occurrence",
-        f"Artists heard in the same sessions, normalised and shrunk → `artist_cooccurrence`.\n\n**Red:** {ROLLED_BACK}",
+    "artist_cooccurrence": _build(
+        "Artist co-occurrence", "Artists played in the same sessions, normalised and shrunk → `artist_cooccurrence`."
     ),
-    "generate_playlists": (
+    "generate_playlists": _build(
         "Generate playlists",
-        "A playlist for each persona, each track with its score's parts and its reason → `playlists`, "
-        "`playlist_tracks`.\n\n"
-        f"**Red:** {ROLLED_BACK}",
+        "A playlist per persona → `playlists`; its tracks, each with its score and the reason for it → "
+        "`playlist_tracks`.",
     ),
-    "publish_tables": (
+    "publish_tables": TaskDoc(
         "Publish tables",
-        "Copies what changed from `staging` to `analytics` and `ml` in one transaction, after every scan "
-        "passed.\n\n"
-        "**Retrying:** another run changed staging after this run's scans; it goes on when that run's scans have "
-        "passed.",
+        "Copies what changed from `staging` to `analytics` and `ml`, in one transaction, after every scan has passed.",
+        (
+            Problem(
+                "retrying",
+                "Another run changed `staging` after this run's scans.",
+                "Nothing: it goes on when that run's scans have passed.",
+            ),
+        ),
     ),
-    "listeners_held": (
+    "listeners_held": TaskDoc(
         "Listeners held",
-        "Turns the run red at its end when a step failed at a listener's data; the others are published. Skipped "
-        "when that happened to nobody.\n\n"
-        "**Red:** names listener, step and error, which `held_listeners` has too. Their marks stay and each run tries "
-        "again; until then readers see them as they were. Put the raw rows at fault into `raw_quarantine`, or mend the "
-        "step.",
+        "Fails the run at its end if a step could not process a listener's data. Skipped if there is no such listener.",
+        (
+            Problem(
+                "red",
+                "Everything is published except the listeners it names. Readers see them as before; each run tries "
+                "again.",
+                "`held_listeners` has the step and the error. Put the bad raw rows into `raw_quarantine`, or fix the "
+                "step.",
+            ),
+        ),
     ),
-    "publish_playlists": (
+    "publish_playlists": TaskDoc(
         "Publish playlists",
-        "Writes playlists to Spotify for listeners with `publishes_playlists`: private, created once, then "
-        "replaced in place, from the newest run only. Best effort.",
+        "Writes playlists to Spotify for listeners with `publishes_playlists`: private, created once, then updated, "
+        "only by the newest run. It never fails; `published_playlists` says what became of each.",
     ),
 }
 
 
 def about(task_id: str) -> dict[str, str]:
-    """The arguments by which an operator is named and explained: task_id, task_display_name, doc_md.
+    """The arguments that name and explain an operator: task_id, task_display_name, doc_md.
 
-    :raises KeyError: a task nobody has described.
+    :raises KeyError: a task that is not in TASK_DOCS.
     """
-    title, text = TASK_DOCS[task_id]
-    return {"task_id": task_id, "task_display_name": title, "doc_md": text}
+    title, text, problems = TASK_DOCS[task_id]
+    paragraphs = [f"**{state.capitalize()}:** {meaning} {action}" for state, meaning, action in problems]
+    return {"task_id": task_id, "task_display_name": title, "doc_md": "\n\n".join([text, *paragraphs])}
+
+
+def failure_table() -> str:
+    """A Markdown table of every problem: which tasks, what it means, what to do."""
+    tasks: dict[Problem, list[str]] = {}
+    for task_id, doc in TASK_DOCS.items():
+        for problem in doc.problems:
+            tasks.setdefault(problem, []).append(f"`{task_id}`")
+    rows = [
+        f"| {', '.join(task_ids)} {problem.state} | {problem.meaning} | {problem.action} |"
+        for problem, task_ids in tasks.items()
+    ]
+    return "\n".join(["| task | what it means | what to do |", "|---|---|---|", *rows])
+
+
+if __name__ == "__main__":
+    print(failure_table())

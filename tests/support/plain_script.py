@@ -249,12 +249,14 @@ def playlist_tracks(
         [neighbours.index.tolist(), *(neighbours[column].tolist() for column in neighbours)],
         today.date(),
     )
-    overall = persona_profile(features, features)
     profiles = {persona_id: persona_profile(rows, features) for persona_id, rows in features.groupby("persona_id")}
+    others = {
+        persona_id: persona_profile(features[features.persona_id != persona_id], features) for persona_id in profiles
+    }
     leaders = persona_leaders(heard, features)
-    names = choose_names(profiles, overall, leaders, {})
+    names = choose_names(profiles, others, leaders, {})
     personas = [
-        (persona_id, names[persona_id][0].label, describe(profile, overall, leaders.get(persona_id, [])))
+        (persona_id, names[persona_id][0].label, describe(profile, others[persona_id], leaders.get(persona_id, [])))
         for persona_id, profile in profiles.items()
     ]
     _, rows = playlists_from(library, "heavy", personas, dict.fromkeys(profiles, ()))

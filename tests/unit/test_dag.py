@@ -8,11 +8,10 @@ from datetime import timedelta
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
-from listening.task_docs import TASK_DOCS
+from listening.task_docs import TASK_DOCS, about, failure_table
 
 from include import PROJECT
-
-DAG_ID = "spotify_listening"
+from include.pipeline import DAG_ID
 
 # task: what runs after it
 EDGES = {
@@ -84,14 +83,15 @@ def test_gates_say_which_way_is_which(dag):
 
 def test_what_people_see(dag):
     assert {"spotify", "listening"} <= set(dag.tags)
-    assert "When it fails" in dag.doc_md
+    assert failure_table() in dag.doc_md
     for red in ("ingest_recently_played", "import_streaming_history", *NEVER_RETRIED):
-        assert f"`{red}`" in dag.doc_md, f"no triage note for {red}"
+        assert f"`{red}` red |" in dag.doc_md, f"the table does not say what to do about {red}"
     for name in dag.params:
         assert dag.params.get_param(name).description, f"param {name} is not explained"
     assert set(TASK_DOCS) == set(dag.task_ids)
     for task in dag.tasks:
-        assert (task.task_display_name, task.doc_md) == TASK_DOCS[task.task_id]
+        texts = about(task.task_id)
+        assert (task.task_display_name, task.doc_md) == (texts["task_display_name"], texts["doc_md"])
 
 
 def test_one_run_at_a_time_and_no_catching_up(dag):

@@ -1,6 +1,6 @@
--- One listener's sessions as the clustering reads them, the oldest first: the persona each has so far and how far it lies
--- from that one's centroid, its artists, and its features in the order of ml.centroids.FEATURES. Of the given days, or of all
--- when null; at most sample_size of them, always the same ones: those whose hashes come first.
+-- One listener's sessions as the clustering reads them, the oldest first: what session_clusters says of each so far, its
+-- artists, and its features in the order of ml.centroids.FEATURES. Of the given days, or of all when null; at most
+-- sample_size of them, always the same ones: those whose hashes come first.
 -- In a listener's first weeks on record everything is a first listen, which says nothing of the session: unknown.
 with chosen as (
     select *
@@ -13,6 +13,8 @@ with chosen as (
 select
     s.session_id,
     s.local_date,
+    c.model_version,
+    c.cluster,
     c.persona_id,
     c.distance,
     a.artists,

@@ -1,4 +1,5 @@
--- What each persona of a listener is like: one row per persona, and one with persona_id null over all sessions.
+-- What each persona of a listener is like, and what all their other sessions are: a row each (is_other), the latter missing
+-- where there is only one persona.
 -- In a listener's first weeks on record everything is a first listen: those sessions do not count for discovery.
 -- night … evening: share of sessions that start at 22–5, 5–10, 10–14, 14–18, 18–22 h local time.
 with sessions as (
@@ -11,10 +12,15 @@ with sessions as (
     join staging.session_features f on f.user_id = c.user_id and f.session_id = c.session_id
     join staging.listening_sessions s on s.user_id = c.user_id and s.session_id = c.session_id
     where c.user_id = %(user_id)s
+),
+
+personas as (
+    select distinct persona_id from sessions
 )
 
 select
-    persona_id,
+    p.persona_id,
+    s.persona_id <> p.persona_id as is_other,
     count(*) as sessions,
     sum(ms_played)::bigint as ms_played,
     coalesce(sum(ms_played) filter (where local_date > %(recent_after)s), 0)::bigint as recent_ms_played,
@@ -32,6 +38,7 @@ select
     avg((start_hour >= 14 and start_hour < 18)::integer) as afternoon,
     avg((start_hour >= 18 and start_hour < 22)::integer) as evening,
     avg(energy) as energy
-from sessions
-group by grouping sets ((persona_id), ())
-order by persona_id
+from personas p
+cross join sessions s
+group by p.persona_id, is_other
+order by p.persona_id, is_other

@@ -48,7 +48,7 @@ def base_environment() -> dict[str, str]:
     return {
         **inherited,
         "PATH": path,
-        "PYTHONPATH": str(PROJECT),
+        "PYTHONPATH": os.pathsep.join([str(PROJECT), str(PROJECT / "plugins")]),
         "NO_PROXY": no_proxy,
         "no_proxy": no_proxy,
         "TZ": "UTC",

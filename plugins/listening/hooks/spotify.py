@@ -6,9 +6,11 @@ import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook
+
+from include.listening_db import LISTENING_DB, connect
 
 if TYPE_CHECKING:
     import psycopg
@@ -37,7 +39,7 @@ class SpotifyHook(BaseHook):
         self,
         spotify_conn_id: str = default_conn_name,
         *,
-        postgres_conn_id: str = "listening_db",
+        postgres_conn_id: str = LISTENING_DB,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         super().__init__()
@@ -133,13 +135,13 @@ class SpotifyHook(BaseHook):
 
     def count_call(self, endpoint: str) -> None:
         """Count one request of this account, today."""
-        from include.ingestion.statements import statement
+        from include.sql.queries import query
 
         if self._bookkeeping is None or self._bookkeeping.closed:
             self._bookkeeping = self._connect()
             self._bookkeeping.autocommit = True
         self._bookkeeping.execute(
-            statement("count_call"),
+            query("ingestion", "count_call"),
             {"user_id": self.user_id, "called_on": self._now().date(), "endpoint": endpoint},
         )
 
@@ -150,6 +152,4 @@ class SpotifyHook(BaseHook):
             self._bookkeeping = None
 
     def _connect(self) -> psycopg.Connection:
-        from airflow.providers.postgres.hooks.postgres import PostgresHook
-
-        return cast("psycopg.Connection", PostgresHook(self.postgres_conn_id).get_conn())
+        return connect(self.postgres_conn_id)

@@ -7,10 +7,12 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+from include.listening_db import LISTENING_DB, connect
 
 if TYPE_CHECKING:
     import psycopg
@@ -27,17 +29,17 @@ class ListAccountsOperator(BaseOperator):
     template_fields: Sequence[str] = ("accounts",)
     ui_color = "#cfe8d5"
 
-    def __init__(self, *, accounts: str | list[str] = "", postgres_conn_id: str = "listening_db", **kwargs) -> None:
+    def __init__(self, *, accounts: str | list[str] = "", postgres_conn_id: str = LISTENING_DB, **kwargs) -> None:
         super().__init__(**kwargs)
         self.accounts = accounts
         self.postgres_conn_id = postgres_conn_id
 
     def execute(self, context: Context) -> list[dict[str, str]]:
-        from include.ingestion.statements import statement
+        from include.sql.queries import query
 
         wanted = _user_ids(self.accounts)
-        with _connect(self.postgres_conn_id) as connection:
-            rows = connection.execute(statement("list_accounts"), {"user_ids": wanted}).fetchall()
+        with connect(self.postgres_conn_id) as connection:
+            rows = connection.execute(query("ingestion", "list_accounts"), {"user_ids": wanted}).fetchall()
         accounts = [{"user_id": user_id, "connection_id": connection_id} for user_id, connection_id in rows]
         unknown = sorted(set(wanted) - {account["user_id"] for account in accounts})
         if unknown:
@@ -77,7 +79,7 @@ class IngestRecentlyPlayedOperator(BaseOperator):
         start: str = "",
         end: str = "",
         as_of: str = "",
-        postgres_conn_id: str = "listening_db",
+        postgres_conn_id: str = LISTENING_DB,
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
@@ -94,7 +96,7 @@ class IngestRecentlyPlayedOperator(BaseOperator):
         from listening.hooks.spotify import SpotifyHook
 
         user_id = self.account["user_id"]
-        with _connect(self.postgres_conn_id) as connection:
+        with connect(self.postgres_conn_id) as connection:
             if self.mode == "replay":
                 days = mark_interval(connection, [user_id], start=self.start, end=self.end or self.as_of)
                 self.log.info("%s: %d days marked to be built again from raw; Spotify is not asked.", user_id, days)
@@ -137,7 +139,7 @@ class ImportStreamingHistoryOperator(BaseOperator):
         end: str = "",
         as_of: str = "",
         keep_ip_addresses: bool = False,
-        postgres_conn_id: str = "listening_db",
+        postgres_conn_id: str = LISTENING_DB,
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
@@ -154,11 +156,11 @@ class ImportStreamingHistoryOperator(BaseOperator):
 
         from include.ingestion.import_history import import_history
         from include.ingestion.replay import mark_interval
-        from include.ingestion.statements import statement
+        from include.sql.queries import query
 
-        with _connect(self.postgres_conn_id) as connection:
+        with connect(self.postgres_conn_id) as connection:
             if self.mode == "replay":
-                users = [row[0] for row in connection.execute(statement("list_listeners"))]
+                users = [row[0] for row in connection.execute(query("ingestion", "list_listeners"))]
                 days = mark_interval(connection, users, start=self.start, end=self.end or self.as_of)
                 self.log.info("%d days of %d listeners marked to be built again from raw", days, len(users))
             if not self.exports_path:
@@ -183,14 +185,14 @@ class FetchAudioFeaturesOperator(BaseOperator):
 
     ui_color = "#dfe3f3"
 
-    def __init__(self, *, postgres_conn_id: str = "listening_db", **kwargs) -> None:
+    def __init__(self, *, postgres_conn_id: str = LISTENING_DB, **kwargs) -> None:
         super().__init__(**kwargs)
         self.postgres_conn_id = postgres_conn_id
 
     def execute(self, context: Context) -> dict[str, int]:
         done: Counter[str] = Counter()
         try:
-            with _connect(self.postgres_conn_id) as connection:
+            with connect(self.postgres_conn_id) as connection:
                 self._fetch(connection, done)
         except Exception:
             self.log.warning("Metadata and audio features: stopped by an error; the next run goes on", exc_info=True)
@@ -201,12 +203,12 @@ class FetchAudioFeaturesOperator(BaseOperator):
         from include.ingestion.audio_features import RECCOBEATS_URL, fetch_audio_features, may_ask_spotify
         from include.ingestion.errors import SpotifyError
         from include.ingestion.metadata import fetch_metadata
-        from include.ingestion.recently_played import quota_returns_at
-        from include.ingestion.statements import statement
+        from include.ingestion.state import quota_returns_at
+        from include.sql.queries import query
         from listening.hooks.spotify import SpotifyHook
 
         now = datetime.now(UTC)
-        accounts = connection.execute(statement("list_accounts"), {"user_ids": []}).fetchall()
+        accounts = connection.execute(query("ingestion", "list_accounts"), {"user_ids": []}).fetchall()
         client = None
         for user_id, connection_id in accounts:
             retry_at = quota_returns_at(connection, user_id)
@@ -244,23 +246,17 @@ class IngestionFailedOperator(BaseOperator):
 
     ui_color = "#f4c7c3"
 
-    def __init__(self, *, postgres_conn_id: str = "listening_db", **kwargs) -> None:
+    def __init__(self, *, postgres_conn_id: str = LISTENING_DB, **kwargs) -> None:
         super().__init__(**kwargs)
         self.postgres_conn_id = postgres_conn_id
 
     def execute(self, context: Context) -> None:
-        from include.ingestion.statements import statement
+        from include.sql.queries import query
 
-        with _connect(self.postgres_conn_id) as connection:
-            rows = connection.execute(statement("list_failures"), {"run_id": context["run_id"]}).fetchall()
+        with connect(self.postgres_conn_id) as connection:
+            rows = connection.execute(query("ingestion", "list_failures"), {"run_id": context["run_id"]}).fetchall()
         reasons = "; ".join(f"{user_id}: {message}" for user_id, message in rows)
         raise AirflowFailException(f"Ingestion failed in part. {reasons or 'See the red task of this run.'}")
-
-
-def _connect(postgres_conn_id: str) -> psycopg.Connection:
-    from airflow.providers.postgres.hooks.postgres import PostgresHook
-
-    return cast("psycopg.Connection", PostgresHook(postgres_conn_id).get_conn())
 
 
 def _user_ids(accounts: str | list[str]) -> list[str]:

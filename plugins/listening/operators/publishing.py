@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
+from include.listening_db import LISTENING_DB, connect
+from listening.links import PLAYLISTS
+
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
@@ -28,6 +31,7 @@ class PublishPlaylistsOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("publish", "as_of", "mode")
     ui_color = "#dfe3f3"
+    operator_extra_links = (PLAYLISTS,)
 
     def __init__(
         self,
@@ -35,7 +39,7 @@ class PublishPlaylistsOperator(BaseOperator):
         publish: bool | str = True,
         as_of: str = "",
         mode: str = "incremental",
-        postgres_conn_id: str = "listening_db",
+        postgres_conn_id: str = LISTENING_DB,
         **kwargs,
     ) -> None:
         super().__init__(**kwargs)
@@ -45,11 +49,9 @@ class PublishPlaylistsOperator(BaseOperator):
         self.postgres_conn_id = postgres_conn_id
 
     def execute(self, context: Context) -> dict[str, int]:
-        from airflow.providers.postgres.hooks.postgres import PostgresHook
-
         from include.ingestion.errors import SpotifyError
-        from include.ingestion.statements import statement
         from include.publishing.playlists import SCOPES, publish_playlists
+        from include.sql.queries import query
         from listening.hooks.spotify import SpotifyHook
 
         if str(self.publish).strip().lower() not in ("true", "1", "yes"):
@@ -57,9 +59,9 @@ class PublishPlaylistsOperator(BaseOperator):
         if self.mode == "replay":
             raise AirflowSkipException("A replay writes nothing to Spotify.")
         done: Counter[str] = Counter()
-        with PostgresHook(self.postgres_conn_id).get_conn() as connection:
-            accounts = connection.execute(statement("list_publishing_accounts")).fetchall()
-            (newest,) = connection.execute(statement("newest_playlist_as_of")).fetchone()
+        with connect(self.postgres_conn_id) as connection:
+            accounts = connection.execute(query("publishing", "list_publishing_accounts")).fetchall()
+            [(newest,)] = connection.execute(query("publishing", "newest_playlist_as_of")).fetchall()
             connection.commit()
             if not accounts:
                 raise AirflowSkipException("No listener has asked for playlists on Spotify.")

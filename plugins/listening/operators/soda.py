@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook, BaseOperator
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException
+
+from include.listening_db import LISTENING_DB, connect
+from include.sql.queries import query
+from listening.links import QUALITY
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from include.soda.scan import CheckResult
 
-SQL_FOLDER = Path(__file__).parents[3] / "include" / "sql" / "quality"
 ALERTS = "listening_alerts"
 
 
@@ -31,42 +33,33 @@ class SodaScanOperator(BaseOperator):
     :param scan: `raw`, `analytics` or `ml`.
     :param postgres_conn_id: connects to the listening database as the tasks' role.
     :param as_of: the run's time, ISO 8601; without offset it is UTC.
-    :raises AirflowException: checks could not be run or evaluated, or there are none; retried.
+    :raises ScanError: checks could not be run or evaluated, or there are none; retried.
     """
 
     template_fields: Sequence[str] = ("scan", "as_of")
     ui_color = "#d7e8d4"
+    operator_extra_links = (QUALITY,)
 
-    def __init__(self, *, scan: str, as_of: str, postgres_conn_id: str = "listening_db", **kwargs: Any) -> None:
+    def __init__(self, *, scan: str, as_of: str, postgres_conn_id: str = LISTENING_DB, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.scan = scan
         self.as_of = as_of
         self.postgres_conn_id = postgres_conn_id
 
     def execute(self, context: Context) -> dict[str, Any]:
-        from airflow.providers.postgres.hooks.postgres import PostgresHook
-
-        from include.soda.scan import DatabaseAddress, ScanError, run_scan
+        from include.soda.scan import DatabaseAddress, run_scan
 
         moment = datetime.fromisoformat(self.as_of)
-        connection = PostgresHook(self.postgres_conn_id).get_conn()
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute(_sql("begin_scan"), {"scan": self.scan})
-                (seen,) = cursor.fetchone()
+        with connect(self.postgres_conn_id) as connection:
+            [(seen,)] = connection.execute(query("quality", "begin_scan"), {"scan": self.scan}).fetchall()
             connection.commit()
-            try:
-                results = run_scan(
-                    self.scan,
-                    DatabaseAddress.of(BaseHook.get_connection(self.postgres_conn_id)),
-                    moment if moment.tzinfo else moment.replace(tzinfo=UTC),
-                )
-            except ScanError as error:
-                raise AirflowException(str(error)) from error
+            results = run_scan(
+                self.scan,
+                DatabaseAddress.of(BaseHook.get_connection(self.postgres_conn_id)),
+                moment if moment.tzinfo else moment.replace(tzinfo=UTC),
+            )
             summary = self._summarise(results)
             self._store(connection, context["run_id"], results, seen if summary["outcome"] != "FAIL" else None)
-        finally:
-            connection.close()
         self._log(summary)
         return summary
 
@@ -84,10 +77,10 @@ class SodaScanOperator(BaseOperator):
         """Replace what an earlier try of this run stored and vouch for change `passed`, in one transaction."""
         names = {"run_id": run_id, "scan": self.scan}
         with connection.cursor() as cursor:
-            cursor.execute(_sql("delete_results"), names)
-            cursor.executemany(_sql("insert_result"), [{**names, **vars(result)} for result in results])
+            cursor.execute(query("quality", "delete_results"), names)
+            cursor.executemany(query("quality", "insert_result"), [{**names, **vars(result)} for result in results])
             if passed is not None:
-                cursor.execute(_sql("pass_scan"), {**names, "seen": passed})
+                cursor.execute(query("quality", "pass_scan"), {**names, "seen": passed})
         connection.commit()
 
     def _log(self, summary: dict[str, Any]) -> None:
@@ -124,6 +117,7 @@ class QualityFailedOperator(BaseOperator):
     """
 
     ui_color = "#f3c6c2"
+    operator_extra_links = (QUALITY,)
 
     def __init__(self, *, scans: Sequence[str], alerts_conn_id: str = ALERTS, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -155,10 +149,6 @@ class QualityFailedOperator(BaseOperator):
             if summary and summary["outcome"] == "FAIL":
                 return [f"{scan}: {_line(told)}" for told in summary["failed"]]
         return [f"unknown: none of the scans {', '.join(self.scans)} left a FAIL; see their logs"]
-
-
-def _sql(name: str) -> str:
-    return (SQL_FOLDER / f"{name}.sql").read_text()
 
 
 def _told(result: CheckResult) -> dict[str, Any]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow.providers.common.sql.operators.sql import SQLExecuteQueryOperator
+from airflow.providers.standard.operators.python import PythonOperator
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from include.listening_db import LISTENING_DB, connect
+from listening.callables import run_model_step
+from listening.links import PERSONAS, PLAYLISTS
+
 if TYPE_CHECKING:
-    import psycopg
     from airflow.sdk import Context
 
 
@@ -31,11 +34,22 @@ class BuildStepOperator(SQLExecuteQueryOperator):
     def execute(self, context: Context) -> None:
         from include.sql.holding import run_statements
 
-        hook = self.get_db_hook()
-        with closing(cast("psycopg.Connection", hook.get_conn())) as connection:
-            run_statements(
-                connection, self.step, hook.split_sql_string(cast("str", self.sql)), dict(self.parameters or {})
-            )
+        statements = self.get_db_hook().split_sql_string(cast("str", self.sql))
+        with connect(self.conn_id or LISTENING_DB) as connection:
+            run_statements(connection, self.step, statements, dict(self.parameters or {}))
+
+
+class ModelStepOperator(PythonOperator):
+    """A step of `ml.STEPS`. Returns its counts.
+
+    :param step: its name there.
+    :param as_of: the run's time, ISO 8601. (templated)
+    """
+
+    operator_extra_links = (PERSONAS, PLAYLISTS)
+
+    def __init__(self, *, step: str, as_of: str, **kwargs: Any) -> None:
+        super().__init__(python_callable=run_model_step, op_kwargs={"step": step, "as_of": as_of}, **kwargs)
 
 
 class ListenersHeldOperator(BaseOperator):
@@ -47,16 +61,14 @@ class ListenersHeldOperator(BaseOperator):
 
     ui_color = "#f4c7c3"
 
-    def __init__(self, *, postgres_conn_id: str = "listening_db", **kwargs: Any) -> None:
+    def __init__(self, *, postgres_conn_id: str = LISTENING_DB, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.postgres_conn_id = postgres_conn_id
 
     def execute(self, context: Context) -> None:
-        from airflow.providers.postgres.hooks.postgres import PostgresHook
-
         from include.sql.holding import held_listeners
 
-        with closing(cast("psycopg.Connection", PostgresHook(self.postgres_conn_id).get_conn())) as connection:
+        with connect(self.postgres_conn_id) as connection:
             held = held_listeners(connection)
         if not held:
             raise AirflowSkipException("No step failed at a listener's data.")

@@ -9,6 +9,9 @@ from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
+from include.listening_db import LISTENING_DB, connect
+from include.sql.queries import query
+
 LONGEST_SLEEP = timedelta(minutes=5)  # new accounts are met this soon
 AFTER_AN_ERROR = timedelta(minutes=1)
 
@@ -22,12 +25,12 @@ class WindowTrigger(BaseEventTrigger):
     :param postgres_conn_id: the listening database.
     """
 
-    def __init__(self, postgres_conn_id: str = "listening_db") -> None:
+    def __init__(self, postgres_conn_id: str = LISTENING_DB) -> None:
         super().__init__()
         self.postgres_conn_id = postgres_conn_id
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        return "window_trigger.WindowTrigger", {"postgres_conn_id": self.postgres_conn_id}
+        return f"{__name__}.WindowTrigger", {"postgres_conn_id": self.postgres_conn_id}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         while True:
@@ -61,22 +64,16 @@ class WindowTrigger(BaseEventTrigger):
         return full, next_look
 
     def _accounts(self) -> list[tuple[str, str]]:
-        from airflow.providers.postgres.hooks.postgres import PostgresHook
-
-        from include.ingestion.statements import statement
-
-        with PostgresHook(self.postgres_conn_id).get_conn() as connection:
-            return connection.execute(statement("list_accounts"), {"user_ids": []}).fetchall()
+        with connect(self.postgres_conn_id) as connection:
+            return connection.execute(query("ingestion", "list_accounts"), {"user_ids": []}).fetchall()
 
     def _look_at(self, user_id: str, connection_id: str) -> tuple[bool, datetime]:
-        from airflow.providers.postgres.hooks.postgres import PostgresHook
-
         from include.ingestion.window_watch import watch
         from listening.hooks.spotify import SpotifyHook
 
         hook = SpotifyHook(connection_id, postgres_conn_id=self.postgres_conn_id)
         try:
-            with PostgresHook(self.postgres_conn_id).get_conn() as connection:
+            with connect(self.postgres_conn_id) as connection:
                 return watch(connection, hook, user_id, now=lambda: datetime.now(UTC))
         finally:
             hook.close()

@@ -31,8 +31,8 @@ ROWS = 2_500
 processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload(
     [
-        "ingestion_operators",
-        "spotify_hook",
+        "listening.operators.ingestion",
+        "listening.hooks.spotify",
         "airflow.providers.postgres.hooks.postgres",
         "include.ingestion.import_history",
         "include.ingestion.recently_played",

@@ -6,6 +6,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from airflow.sdk._shared.module_loading import import_string
 from hypothesis import given
 from hypothesis import strategies as st
 from listening.hooks.spotify import SpotifyHook
@@ -110,5 +111,5 @@ def test_survives_a_database_that_is_away(monkeypatch):
 
 def test_is_rebuilt_from_what_it_serializes():
     path, arguments = WindowTrigger("other_db").serialize()
-    assert path == "window_trigger.WindowTrigger"
+    assert import_string(path) is WindowTrigger
     assert WindowTrigger(**arguments).postgres_conn_id == "other_db"

@@ -249,6 +249,12 @@ DAYS_HEARD = (
     " staging.listening_events where user_id = %(user)s and track_id = %(track)s and local_date <= %(day)s"
     " group by local_date having bool_or(not skipped)) days"
 )
+RETURNS = (
+    "select count(*) from (select local_date - lag(local_date) over (partition by track_id order by local_date) as gap"
+    " from (select track_id, local_date from staging.listening_events where user_id = %(user)s and artist_name ="
+    " %(artist)s and local_date <= %(day)s group by track_id, local_date having bool_or(not skipped)) heard) gaps"
+    f" where gap >= {REST_DAYS}"
+)
 LAST_SESSIONS_WITH = (
     "select count(distinct session_id) from staging.listening_events where user_id = %(user)s and track_id = %(track)s"
     " and not skipped and session_id in (select session_id from staging.listening_sessions where user_id = %(user)s and"
@@ -325,6 +331,8 @@ def reasons_counted_again(built: psycopg.Connection) -> dict[str, int]:
         if m := take("artist", rf"You played {re.escape(artist)} (\d+) times? in the last 7 days"):
             lately = PLAYS + LATELY.replace("28", "7") + " and artist_name = %(artist)s"
             assert count(built, lately, parameters) == int(m[1])
+        if m := take("returns", rf"You came back to songs by {re.escape(artist)} (\d+) times after 60 days or more"):
+            assert count(built, RETURNS, parameters) == int(m[1])
         if m := take("last sessions", r"It was heard in (\d+) of your last 20 sessions"):
             assert count(built, LAST_SESSIONS_WITH, parameters) == int(m[1])
         if m := take(
@@ -343,7 +351,7 @@ def reasons_counted_again(built: psycopg.Connection) -> dict[str, int]:
 
 def test_every_number_in_a_reason_is_counted_again_from_the_plays(built):
     shared_tracks(built, dora=True, others=True)
-    phrases = "rediscovered, new, shared, plays, days lately, overdue, inside, artist, last sessions, beside"
+    phrases = "rediscovered, new, shared, plays, days lately, overdue, inside, artist, returns, last sessions, beside"
     assert set(reasons_counted_again(built)) >= set(phrases.split(", "))
 
 
@@ -403,48 +411,50 @@ MEASURES = {
 }
 
 
-def artist_share(connection: psycopg.Connection, user_id: str, artist: str, persona_id: int | None) -> float:
-    """Share of the plays of 30 s or more that are the artist's, in the persona's sessions or in all."""
+def artist_share(connection: psycopg.Connection, user_id: str, artist: str, persona_id: int, whose: str) -> float:
+    """Share of the plays of 30 s or more that are the artist's, in the persona's sessions or in the others."""
     [(mine, every)] = connection.execute(
         "select count(*) filter (where artist_name = %(artist)s), count(*) from staging.listening_events"
         " join staging.session_clusters using (user_id, session_id)"
-        " where user_id = %(user)s and ms_played >= 30000 and (persona_id = %(persona)s or %(persona)s::int is null)",
+        f" where user_id = %(user)s and ms_played >= 30000 and persona_id {whose} %(persona)s",
         {"artist": artist, "user": user_id, "persona": persona_id},
     )
-    return mine / every
+    return mine / max(every, 1)
 
 
 def test_every_number_in_a_personas_explanation_is_computed_again(built):
     columns = ", ".join(MEASURES.values())
     query = (
-        f"select {columns}, count(*), sum(ms_played) from staging.session_features f"
+        f"select {columns}, count(*), coalesce(sum(ms_played), 0) from staging.session_features f"
         " join staging.session_clusters using (user_id, session_id)"
         " join staging.listening_sessions s using (user_id, session_id)"
         " cross join (select min(local_date) as first_day from staging.listening_sessions where user_id = %(user)s) d"
-        " where user_id = %(user)s and (persona_id = %(persona)s or %(persona)s::int is null)"
+        " where user_id = %(user)s and persona_id {} %(persona)s"
     )
     query = query.replace("minutes)", "f.minutes)").replace("unique_artists)", "f.unique_artists)")
     rows = built.execute("select user_id, persona_id, explanation, traits from staging.personas").fetchall()
     kinds = defaultdict(int)
     for user_id, persona_id, explanation, traits in rows:
-        mine, every = (
-            built.execute(query, {"user": user_id, "persona": persona}).fetchone() for persona in (persona_id, None)
+        mine, rest_of_them = (
+            built.execute(query.format(whose), {"user": user_id, "persona": persona_id}).fetchone()
+            for whose in ("=", "<>")
         )
-        profile, overall = (dict(zip(MEASURES, values, strict=False)) for values in (mine, every))
+        profile, others = (dict(zip(MEASURES, values, strict=False)) for values in (mine, rest_of_them))
+        share = float(mine[-1]) / float(mine[-1] + rest_of_them[-1])
         rest = explanation
         noun = "session" if mine[-2] == 1 else "sessions"
-        opening = f"{mine[-2]} {noun}, {100 * float(mine[-1]) / float(every[-1]):.0f} % of the time you listened"
+        opening = f"{mine[-2]} {noun}, {100 * share:.0f} % of the time you listened"
         assert rest.startswith(opening)
         rest = rest.removeprefix(opening)
         for measure in MEASURES:
             for below in (False, True):
-                said = phrase(measure, profile, overall, below=below)
+                said = phrase(measure, profile, others, below=below)
                 for text in (said, said.split(" (")[0]):
                     if text in rest:
                         rest = rest.replace(text, "", 1)
                         kinds[measure] += 1
         for artist in traits["name"]["artists"]:
-            value, usual = (artist_share(built, user_id, artist, persona) for persona in (persona_id, None))
+            value, usual = (artist_share(built, user_id, artist, persona_id, whose) for whose in ("=", "<>"))
             said = ARTIST_PHRASE.format(artist=artist, value=say("share", value), usual=say("share", usual))
             assert said in rest
             assert value >= LEADER_SHARE

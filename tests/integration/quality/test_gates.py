@@ -11,10 +11,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException
 from listening.operators.soda import QualityFailedOperator, SodaScanOperator, choose_branch
 
-from include.soda.scan import DatabaseAddress
+from include.soda.scan import DatabaseAddress, ScanError
 
 FAILED = {
     "scan": "analytics",
@@ -137,5 +137,5 @@ def test_what_an_earlier_attempt_left_behind_is_not_told():
 def test_a_database_that_is_not_there_is_an_error_with_its_reason(listening_db, monkeypatch):
     monkeypatch.setattr(DatabaseAddress, "of", lambda _: DatabaseAddress(host="/nowhere", database="x", username="y"))
     operator = SodaScanOperator(task_id="scan", scan="raw", as_of="2026-03-01 04:00:00+00:00")
-    with pytest.raises(AirflowException, match="Could not connect to data source"):
+    with pytest.raises(ScanError, match="Could not connect to data source"):
         operator.execute({"run_id": "run"})

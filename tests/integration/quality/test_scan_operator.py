@@ -8,11 +8,11 @@ import sys
 from functools import partial
 
 import pytest
-from airflow.sdk.exceptions import AirflowException
 from listening.operators.soda import SodaScanOperator
 
 from include import PROJECT
 from include.soda import scan as soda_scan
+from include.soda.scan import ScanError
 
 AS_OF = "2026-03-01 04:00:00+00:00"
 
@@ -74,20 +74,20 @@ def scanning(tmp_path, monkeypatch, listening_db):
 )
 def test_what_was_not_checked_raises_and_vouches_for_nothing(scanning, connection, checks, told):
     before = connection.execute("select passed from staging.layers where layer = 'raw'").fetchone()
-    with pytest.raises(AirflowException, match=told):
+    with pytest.raises(ScanError, match=told):
         scanning(checks)
     assert connection.execute("select count(*) from qa_validation_results").fetchone() == (0,)
     assert connection.execute("select passed from staging.layers where layer = 'raw'").fetchone() == before
 
 
 def test_an_unknown_layer_is_named(listening_db):
-    with pytest.raises(AirflowException, match="Unknown scan 'gold': expected one of raw, analytics, ml"):
+    with pytest.raises(ScanError, match="Unknown scan 'gold': expected one of raw, analytics, ml"):
         SodaScanOperator(task_id="scan", scan="gold", as_of=AS_OF).execute({"run_id": "run"})
 
 
 def test_an_environment_that_would_redirect_soda_is_refused(listening_db, monkeypatch):
     monkeypatch.setenv("listening_db_host", "elsewhere")
-    with pytest.raises(AirflowException, match="Unset the environment variables listening_db_host"):
+    with pytest.raises(ScanError, match="Unset the environment variables listening_db_host"):
         SodaScanOperator(task_id="scan", scan="raw", as_of=AS_OF).execute({"run_id": "run"})
 
 

@@ -19,6 +19,7 @@ from ml.personas.clustering import (
     robust_scale,
     thinned,
 )
+from ml.personas.session_clusters import waiting
 
 
 def sessions_of_kinds(
@@ -136,16 +137,24 @@ def test_what_there_was_stays_and_grows():
     assert (again.predict(X, heard) == before).all()
 
 
-@given(st.integers(0, 10_000), st.integers(0, 40))
-def test_few_sessions_leave_the_cluster_they_have_and_only_for_a_nearer_one(seed, most):
+@given(st.integers(0, 10_000))
+def test_a_session_leaves_the_cluster_it_has_only_for_one_that_is_clearly_nearer(seed):
     random = np.random.RandomState(seed)
     distances, before = random.uniform(0.1, 3, size=(60, 3)), random.randint(-1, 3, size=60)
-    clusters = clusters_from(distances, before, most)
+    clusters = clusters_from(distances, before)
     had = before >= 0
     assert (clusters[~had] == distances[~had].argmin(axis=1)).all()
-    moved = np.flatnonzero(had & (clusters != before))
-    assert len(moved) <= most
-    assert (distances[moved, before[moved]] > KEEP_RATIO * distances[moved, clusters[moved]]).all()
+    rows, nearest = np.arange(60), distances.argmin(axis=1)
+    clear = distances[rows, before] > KEEP_RATIO * distances[rows, nearest]
+    assert (clusters[had & clear] == nearest[had & clear]).all()
+    assert (clusters[had & ~clear] == before[had & ~clear]).all()
+
+
+@given(st.lists(st.booleans()), st.integers(0, 40))
+def test_few_sessions_change_their_persona_at_once_the_newest_first(moves, most):
+    would_move = np.array(moves, dtype=bool)
+    moved = np.flatnonzero(would_move & ~waiting(would_move, most))
+    assert moved.tolist() == np.flatnonzero(would_move)[::-1][:most][::-1].tolist()
 
 
 @settings(max_examples=25, deadline=None)

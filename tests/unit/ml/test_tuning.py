@@ -40,7 +40,7 @@ def test_every_listener_counts_the_same():
 
 def test_only_the_tracks_with_a_chance_count():
     moment = moment_of("a", 3, tracks=TRACKS + 200)
-    order = np.argsort(-moment.features["plays_30"])
+    order = np.argsort(-moment.features["recent_plays"])
     changed = moment.heard.copy()
     changed[order[TRACKS:]] = ~changed[order[TRACKS:]]
     assert learn_question("next", [moment]) == learn_question("next", [moment._replace(heard=changed)])

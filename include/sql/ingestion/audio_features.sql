@@ -1,3 +1,15 @@
+-- Audio features of tracks.
+
+-- name: list_wanted_features
+-- Tracks whose audio features nobody has asked for, or whose "none known" has expired, the most played first.
+select h.track_id
+from heard_tracks h
+left join audio_features f on f.track_id = h.track_id
+where f.track_id is null or f.expires_at <= %(now)s
+order by h.plays desc, h.track_id
+limit %(most)s;
+
+-- name: store_features
 insert into audio_features (
     track_id, source, status, danceability, energy, valence, acousticness, instrumentalness, liveness, speechiness, loudness,
     tempo, musical_key, musical_mode, expires_at
@@ -21,4 +33,4 @@ on conflict (track_id) do update set
     musical_key = excluded.musical_key,
     musical_mode = excluded.musical_mode,
     fetched_at = now(),
-    expires_at = excluded.expires_at
+    expires_at = excluded.expires_at;

@@ -1,1 +1,0 @@
-analyze raw_listening_events, heard_tracks

@@ -1,1 +1,0 @@
-copy loaded_plays (day, track_id, plays) from stdin

@@ -1,2 +1,0 @@
-copy raw_listening_events (user_id, source, event_key, played_at, item_type, track_id, payload, run_id)
-from stdin (format binary)

@@ -1,1 +1,0 @@
-select from unknown_ids where id = %(id)s and expires_at > %(now)s

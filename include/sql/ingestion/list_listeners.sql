@@ -1,1 +1,0 @@
-select user_id from listeners

@@ -1,4 +1,0 @@
-insert into spotify_tokens (connection_id, encrypted_token)
-values (%(connection_id)s, %(encrypted_token)s)
-on conflict (connection_id) do update set connection_id = excluded.connection_id
-returning encrypted_token

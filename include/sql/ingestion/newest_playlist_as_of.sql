@@ -1,1 +1,0 @@
-select max(as_of) from ml.playlists

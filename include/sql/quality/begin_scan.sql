@@ -1,1 +1,0 @@
-select staging.begin_scan(%(scan)s)

@@ -1,1 +1,0 @@
-select staging.pass_scan(%(scan)s, %(seen)s, %(run_id)s)
