@@ -19,7 +19,7 @@ from tests.support.pipeline import LISTENERS
 PROJECT = Path(__file__).parents[3]
 DEFAULT_FILE = "tests/integration/dashboards/test_figures.py"
 # Queries that only choose what is shown.
-CHOICES = {"listeners", "period_of", "read"}
+CHOICES = {"listeners", "period_of"}
 
 
 class Row(NamedTuple):
@@ -98,7 +98,7 @@ def test_every_table_that_a_query_reads_is_listed_with_the_task_that_writes_it(r
         for (name,) in reader.execute("select schemaname || '.' || tablename from pg_tables").fetchall()
     }
     read = {f"analytics.{table}" for days, totals, *_ in queries.KINDS.values() for table in (days, totals)}
-    for file in (PROJECT / "dashboards" / "queries").glob("*.py"):
+    for file in (PROJECT / "include" / "sql" / "dashboards").glob("*.sql"):
         source = file.read_text()
         ctes = set(re.findall(r"\b([a-z_]+) as (?:materialized )?\(", source))
         read |= set(re.findall(r"\b(?:from|join) ([a-z_.]+)", source)) & exist - ctes
