@@ -12,6 +12,7 @@ with app.setup:
     from dashboards.components.formatting import count, duration
     from dashboards.components.years import year_in_review
     from dashboards.pages import opening
+    from include.pipeline import SESSION_GAP_MINUTES
 
 
 @app.cell
@@ -175,7 +176,7 @@ def _(view):
                 else blocks.empty("No sessions in this period."),
                 note="Local start hour",
             ),
-            note="A session ends after more than 30 minutes of silence",
+            note=f"A session ends after more than {SESSION_GAP_MINUTES} minutes of silence",
         )
     )
     return
