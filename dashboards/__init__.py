@@ -1,1 +1,1 @@
-"""Five marimo apps over the published tables, their common look, and the server that shows them together."""
+"""Five pages (marimo notebooks) over the published tables, what they are put together from, and the server for them."""

@@ -9,7 +9,8 @@ from airflow.sdk.plugins_manager import AirflowPlugin
 from listening.links import DASHBOARDS_URL, dashboard_address
 from listening.preload import TaskPreload
 
-PAGES = ["overview", "trends", "personas", "playlists", "quality"]
+from dashboards.pages import PAGES
+
 ICON = "data:image/svg+xml," + quote(
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 40" fill="none" stroke="{colour}" stroke-width="2.5">'
     '<circle cx="20" cy="20" r="17"/><circle cx="20" cy="20" r="11"/><circle cx="20" cy="20" r="3" fill="{colour}"/>'

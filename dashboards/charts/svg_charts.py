@@ -45,7 +45,7 @@ def calendar(days: pd.DataFrame, end: dt.date, *, weeks: int = 53) -> Markup:
                 months.append((x, f"{date:%b}"))
         row = played.get(date)
         opacity = None if row is None else _opacity(row.ms_played, busiest)
-        words = "silence" if row is None else f"{count(row.plays)} plays, {duration(row.ms_played)}"
+        words = "no plays" if row is None else f"{count(row.plays)} plays, {duration(row.ms_played)}"
         cells.append((x, top + weekday * step, opacity, f"{date:%a %-d %b %Y}: {words}"))
     weekdays = [(top + weekday * step + 10, _WEEKDAYS[weekday]) for weekday in (0, 2, 4)]
     label = f"Calendar of the last {weeks} weeks: music on {len(played)} days"
@@ -75,7 +75,7 @@ def clock(hours: pd.DataFrame) -> Markup:
                 f"L{corners[2]}A{low:.1f} {low:.1f} 0 0 0 {corners[3]}Z"
             )
             opacity = None if row is None else _opacity(row.ms_played, busiest)
-            words = "silence" if row is None else f"{duration(row.ms_played)}, {count(row.plays)} plays"
+            words = "no plays" if row is None else f"{duration(row.ms_played)}, {count(row.plays)} plays"
             cells.append((path, opacity, f"{_WEEKDAYS[weekday - 1]} {hour:02d}:00–{hour:02d}:59: {words}"))
     outer = inner + 7 * ring + 12
     angles = [(hour, math.radians(15 * hour - 90)) for hour in range(0, 24, 3)]
@@ -84,7 +84,7 @@ def clock(hours: pd.DataFrame) -> Markup:
         cells,
         labels,
         int(hours.groupby("hour")["ms_played"].sum().idxmax()) if busiest else None,
-        "Listening clock: hours of the day around, weekdays from Monday inside to Sunday outside",
+        "Listening clock: hours of the day run around the circle, weekdays from Monday inside to Sunday outside",
     )
 
 

@@ -35,7 +35,7 @@ def persona_card(persona: Any, colour: str) -> Markup:
     """
     change = persona.recent_share_of_time - persona.share_of_time
     trend = (
-        "about as much as ever"
+        "about the same as overall"
         if abs(change) < 0.02
         else f"{abs(change) * 100:.0f} points {'more' if change > 0 else 'less'} than overall"
     )

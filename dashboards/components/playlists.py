@@ -61,22 +61,22 @@ def track_list(tracks: pd.DataFrame) -> Markup:
 
 
 def playlist_changes(tracks: pd.DataFrame, before: pd.DataFrame | None, before_on: dt.date | None) -> Markup:
-    """What came and what went since the playlist before for the same persona.
+    """Which tracks were added and removed since the playlist before for the same persona.
 
     :param tracks: of queries.playlist_tracks(), like `before`; None for the first playlist.
     """
     if before is None:
         return card("", empty("This is the first playlist for this persona."))
     now_ids, before_ids = set(tracks["track_id"]), set(before["track_id"])
-    came, went = tracks[~tracks["track_id"].isin(before_ids)], before[~before["track_id"].isin(now_ids)]
+    added, removed = tracks[~tracks["track_id"].isin(before_ids)], before[~before["track_id"].isin(now_ids)]
 
     def names(rows: pd.DataFrame, nothing: str) -> Markup:
         return empty(nothing) if rows.empty else _playlists.names(list(rows.itertuples()))
 
     return cards(
-        card(f"{len(came)} came", names(came, "Nothing new.")),
-        card(f"{len(went)} went", names(went, "Nothing left.")),
-        card(f"{len(now_ids & before_ids)} stayed", empty(f"Against the playlist of {day(before_on)}.")),
+        card(f"{len(added)} added", names(added, "No track was added.")),
+        card(f"{len(removed)} removed", names(removed, "No track was removed.")),
+        card(f"{len(now_ids & before_ids)} kept", empty(f"Compared with the playlist of {day(before_on)}.")),
     )
 
 

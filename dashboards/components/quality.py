@@ -28,11 +28,11 @@ def data_state(state: Mapping[str, Any], time_zone: str) -> Markup:
 
 
 def token_age(authorized_at: dt.datetime | None, today: dt.date) -> tuple[str, str]:
-    """Days since the listener authorized their account, and when the authorization ends."""
+    """Days since the listener authorized their account, and when the authorization expires."""
     if authorized_at is None:
         return MISSING, "not authorized: exports only"
     authorized_on = authorized_at.date()
-    ends = f"ends about {day(authorized_on + AUTHORIZATION_LASTS)}"
+    ends = f"expires about {day(authorized_on + AUTHORIZATION_LASTS)}"
     age = today - authorized_on
     return f"{age.days} days", _quality.warning(f"{ends}: authorize again") if age >= WARN_AFTER else ends
 
@@ -79,7 +79,7 @@ def gaps_table(gaps: pd.DataFrame, time_zone: str) -> Markup:
     :param gaps: of queries.gaps().
     """
     if gaps.empty:
-        return empty("No gap: every poll met a play it knew.")
+        return empty("No gaps: every poll reached back to plays that were already stored.")
     return _quality.gaps(list(gaps.itertuples()), time_zone)
 
 
@@ -113,4 +113,4 @@ def left_out_table(files: pd.DataFrame, excluded: pd.DataFrame) -> Markup:
         )
         for row in excluded.itertuples()
     ]
-    return _quality.left_out(rows) if rows else empty("Every row counts.")
+    return _quality.left_out(rows) if rows else empty("No rows left out.")

@@ -41,11 +41,11 @@ WORDS: dict[tuple[str, str], dict[str, Word]] = {
     },
     ("ingested_files", "skipped_rows"): {
         "no_timestamp": Word("no time"),
-        "bad_timestamp": Word("a time that cannot be read"),
+        "bad_timestamp": Word("unreadable time"),
         "timestamp_out_of_range": Word("a time before Spotify or in the future"),
         "ms_played_out_of_range": Word("an impossible length"),
         "too_large": Word("too large"),
-        "bad_track_uri": Word("no track's address"),
+        "bad_track_uri": Word("invalid track address"),
         "nothing_played": Word("nothing played"),
         "not_an_object": Word("not a row"),
         "not_utf8": Word("not UTF-8"),
@@ -56,7 +56,7 @@ WORDS: dict[tuple[str, str], dict[str, Word]] = {
     ("ingestion_state", "pipeline"): {
         "recently_played": Word("recently played"),
         "streaming_history": Word("exports"),
-        "window_watch": Word("watch"),
+        "window_watch": Word("window watch"),
     },
     ("ingestion_state", "status"): {"ok": Word("ok", "●", GOOD), **_SPOTIFY_ERRORS},
     ("qa_validation_results", "outcome"): {

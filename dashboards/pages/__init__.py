@@ -2,9 +2,9 @@
 
 # Name in the address → title, and the question the page answers.
 PAGES = {
-    "overview": ("Overview", "What played, and what stands out"),
+    "overview": ("Overview", "What was played most, and when"),
     "trends": ("Trends", "How listening changes over time"),
-    "personas": ("Personas", "Who this listener is, session by session"),
-    "playlists": ("Playlists", "Made from the personas, every track with its reason"),
-    "quality": ("Quality", "How sound and how fresh these data are"),
+    "personas": ("Personas", "The kinds of listening sessions in this history"),
+    "playlists": ("Playlists", "One for each persona, with a reason for every track"),
+    "quality": ("Quality", "Whether the data are complete, checked and up to date"),
 }

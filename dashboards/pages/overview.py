@@ -111,13 +111,15 @@ def _(view):
             blocks.card(
                 "Every day of the year",
                 svg_charts.calendar(_year, _end),
-                note=f"53 weeks to {day(_end)}; the stronger the colour, the more listening",
+                note=f"53 weeks to {day(_end)}; a stronger colour means more listening",
             ),
         ),
         blocks.space(),
         blocks.cards(
             blocks.card(
-                "Listening clock", svg_charts.clock(_hours), note="Hours around, Monday inside, Sunday outside"
+                "Listening clock",
+                svg_charts.clock(_hours),
+                note="Hours run around the circle; Monday is the innermost ring",
             ),
             blocks.card("Hours of the day", svg_charts.hours(_hours), note="Hours listened in this period"),
             min_width="22rem",
@@ -143,7 +145,7 @@ def _(view):
                 ),
                 min_width="22rem",
             ),
-            note="Over the whole history, whatever the period",
+            note="Of the whole history, not just this period",
         ),
     )
     return

@@ -56,8 +56,7 @@ def _(view):
         )
         if len(people)
         else blocks.notice(
-            "No personas yet: they need enough sessions to cluster. They appear after the first runs with a longer "
-            "history."
+            "No personas yet. They are found by clustering sessions and appear once there are enough of them."
         )
     )
     return colours, labels, people, scale
@@ -74,7 +73,7 @@ def _(labels, people, scale, view):
     _hours = _hours.assign(persona=_hours["persona_id"].map(labels))
     blocks.page_part(
         blocks.block(
-            "How the time divides",
+            "How listening time is divided",
             blocks.cards(
                 blocks.card(
                     "Share of listening time",
@@ -87,9 +86,9 @@ def _(labels, people, scale, view):
                     note=f"Per {_granularity}, this period",
                 )
                 if len(_time)
-                else blocks.card("Share of listening time", blocks.empty("No session in this period.")),
+                else blocks.card("Share of listening time", blocks.empty("No sessions in this period.")),
                 blocks.card(
-                    "Hours they keep",
+                    "Time of day",
                     charts.figure(
                         charts.personas.persona_hours(_hours, *scale),
                         label="Sessions of each persona by local start hour",
@@ -121,13 +120,13 @@ def _(colours, labels, people, scale, view):
                     "Map of sessions",
                     charts.figure(
                         charts.personas.map_chart(_points, *scale),
-                        label="Each dot is a session; near dots are sessions alike",
+                        label="Each dot is a session; similar sessions are close together",
                         height=540,
                         columns=2,
                     )
                     if len(_points) > 2
                     else blocks.empty("Too few sessions in this period to draw a map."),
-                    note="Near dots are alike (first two principal components of the features)",
+                    note="Similar sessions are close together (first two principal components)",
                 ),
                 blocks.card(
                     "Typical sessions",
@@ -135,8 +134,8 @@ def _(colours, labels, people, scale, view):
                         personas.typical_session(row, labels[row.persona_id], colours[row.persona_id])
                         for row in _typical.itertuples()
                     ]
-                    or [blocks.empty("No session in this period.")],
-                    note="Nearest to the middle of each persona",
+                    or [blocks.empty("No sessions in this period.")],
+                    note="Closest to the centre of each persona",
                 ),
                 min_width="24rem",
             ),

@@ -42,7 +42,7 @@ def _(address, view):
         blocks.controls(playlist)
         if len(made)
         else blocks.notice(
-            "No playlists yet. They are made once the listener has personas, which need a longer history."
+            "No playlists yet. They are made for personas, which appear once there are enough sessions."
         ),
     )
     return made, playlist
@@ -67,7 +67,7 @@ def _(made, playlist, view):
                 "Tracks",
                 playlists.score_legend(),
                 blocks.card("", playlists.track_list(_tracks)),
-                note="The bar: what the score is made of; pale: what counts against the track",
+                note="The bar shows what the score is made of; pale parts count against the track",
             ),
             blocks.block("What changed", playlists.playlist_changes(_tracks, *(_before or [(None, None)])[0])),
         ]

@@ -47,7 +47,7 @@ def _(view):
             Figure(
                 "Plays with audio features",
                 percent(_coverage),
-                "of plays in sessions" if _coverage else "everything else works without",
+                "of plays in sessions" if _coverage else "optional: everything else works without them",
             ),
         ),
     )
@@ -74,7 +74,7 @@ def _(address, view):
             blocks.card(
                 "Check history",
                 quality.check_history(queries.check_history()),
-                note="The newest 30 runs, the newest on the right; "
+                note="The latest 30 runs, the newest on the right: "
                 + ", ".join(f"{each.mark} {each.label}" for each in WORDS["qa_validation_results", "outcome"].values()),
             ),
         )
@@ -98,13 +98,13 @@ def _(view):
         blocks.block(
             "Accounts",
             blocks.card("", quality.accounts_table(queries.accounts(), view.user_id)),
-            note="Every listener; authorizations end six months after they were given",
+            note="Every listener; authorizations expire six months after they were given",
         ),
         blocks.block(
             "Completeness",
             blocks.cards(
                 blocks.card("Gaps", quality.gaps_table(queries.gaps(view.user_id), view.time_zone)),
-                blocks.card("Rows left out, and why", quality.left_out_table(_files, queries.excluded(view.user_id))),
+                blocks.card("Rows left out, by reason", quality.left_out_table(_files, queries.excluded(view.user_id))),
                 min_width="22rem",
             ),
             blocks.space(),
@@ -125,7 +125,7 @@ def _(view):
                 charts.figure(charts.quality.calls(_calls), label="Calls to Spotify a day by endpoint")
                 if len(_calls)
                 else blocks.empty("No calls counted in this period."),
-                note="Spotify's daily quota in development mode ended at 800 to 2,600 calls",
+                note="In development mode Spotify stops after 800 to 2,600 calls a day",
             ),
         ),
     )

@@ -82,7 +82,7 @@ def _(buckets, granularity):
                     label=f"New artists and new tracks per {granularity.value}",
                     columns=3,
                 ),
-                note=f"First plays ever, per {granularity.value}",
+                note=f"Played for the first time, per {granularity.value}",
             ),
             blocks.card(
                 "Diversity",
@@ -137,12 +137,12 @@ def _(granularity, view):
                     blocks.table(
                         ["Artist", "Plays", "Before", "Change"],
                         _movers,
-                        caption=f"Against {view.before}",
+                        caption=f"Compared with {view.before}",
                         numbers=[1, 2, 3],
                     )
                     if _movers
                     else blocks.empty(
-                        "All time has nothing before it to compare with." if view.period.is_all else "No change."
+                        "All time has no earlier period to compare with." if view.period.is_all else "No change."
                     ),
                 ),
                 min_width="22rem",
@@ -173,7 +173,7 @@ def _(view):
                     charts.trends.session_hours(_lengths), label="Sessions by start hour and length", height=240
                 )
                 if len(_lengths)
-                else blocks.empty("No session in this period."),
+                else blocks.empty("No sessions in this period."),
                 note="Local start hour",
             ),
             note=f"A session ends after more than {SESSION_GAP_MINUTES} minutes of silence",

@@ -30,7 +30,7 @@ from dashboards.queries.quality import (
     runs,
 )
 from dashboards.queries.rankings import KINDS, Kind, artist_months, movers, period_totals, top
-from dashboards.queries.reader import DatabaseNotConfiguredError, read
+from dashboards.queries.reader import DatabaseNotConfiguredError
 from dashboards.queries.sessions import SESSION_LENGTHS, session_lengths, session_totals
 
 __all__ = [
@@ -66,7 +66,6 @@ __all__ = [
     "personas",
     "playlist_tracks",
     "playlists",
-    "read",
     "records",
     "runs",
     "session_lengths",

@@ -22,6 +22,11 @@ class Period:
         return (self.end - self.start).days + 1
 
     @property
+    def bounds(self) -> dict[str, dt.date]:
+        """start and end, as the queries call them."""
+        return {"start": self.start, "end": self.end}
+
+    @property
     def previous(self) -> Period | None:
         """The equally long period before; for a calendar year the year before; None for all time."""
         if self.is_all:

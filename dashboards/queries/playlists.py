@@ -9,33 +9,9 @@ from dashboards.queries.reader import read
 
 def playlists(user_id: str) -> pd.DataFrame:
     """Every generated playlist, newest first, with its persona's label and what became of it on Spotify."""
-    return read(
-        """
-        select p.playlist_id, p.persona_id, p.as_of, p.name, p.description, p.tracks, p.ms_total, r.label as persona,
-            case when o.playlist_id = p.playlist_id then o.status end as published_status,
-            case when o.playlist_id = p.playlist_id then o.spotify_playlist_id end as spotify_playlist_id,
-            case when o.playlist_id = p.playlist_id then o.message end as published_message
-        from ml.playlists p
-        left join ml.personas r using (user_id, persona_id)
-        left join published_playlists o using (user_id, persona_id)
-        where p.user_id = %(user_id)s
-        order by p.as_of desc, p.persona_id
-        """,
-        user_id=user_id,
-    )
+    return read("playlists", user_id=user_id)
 
 
 def playlist_tracks(user_id: str, playlist_id: str) -> pd.DataFrame:
     """The tracks in order with reason, score parts and duration_ms (NaN where the catalogue does not know it)."""
-    return read(
-        """
-        select p.position, p.track_id, p.track_name, p.artist_name, p.album_name, p.kind, p.score, p.score_persona,
-            p.score_history, p.score_cooccurrence, p.score_freshness, p.reason, t.duration_ms
-        from ml.playlist_tracks p
-        left join tracks t using (track_id)
-        where p.user_id = %(user_id)s and p.playlist_id = %(playlist_id)s
-        order by p.position
-        """,
-        user_id=user_id,
-        playlist_id=playlist_id,
-    )
+    return read("playlist_tracks", user_id=user_id, playlist_id=playlist_id)

@@ -23,40 +23,7 @@ KINDS: dict[Kind, tuple[str, str, list[str], list[str]]] = {
 
 def period_totals(user_id: str, period: Period) -> dict[str, Any]:
     """Sums over the period's days, and how many different tracks and artists they hold."""
-    return read_one(
-        """
-        with days as (
-            select * from analytics.daily_trends
-            where user_id = %(user_id)s and local_date between %(start)s and %(end)s
-        ),
-        artists as (
-            select artist_name from analytics.artist_days
-            where user_id = %(user_id)s and local_date between %(start)s and %(end)s and not %(is_all)s
-            group by artist_name
-        ),
-        tracks as (
-            select track_id from analytics.track_days
-            where user_id = %(user_id)s and local_date between %(start)s and %(end)s and not %(is_all)s
-            group by track_id
-        ),
-        totals as (select * from analytics.analytics_user_metrics where user_id = %(user_id)s)
-        select
-            coalesce(sum(plays), 0)::bigint as plays,
-            coalesce(sum(plays_30s), 0)::bigint as plays_30s,
-            coalesce(sum(ms_played), 0)::bigint as ms_played,
-            coalesce(sum(new_artists), 0)::bigint as new_artists,
-            count(*) as active_days,
-            case when %(is_all)s then (select unique_artists from totals) else (select count(*)
-                from artists) end as artists,
-            case when %(is_all)s then (select unique_tracks from totals) else (select count(*)
-                from tracks) end as tracks
-        from days
-        """,
-        user_id=user_id,
-        start=period.start,
-        end=period.end,
-        is_all=period.is_all,
-    )
+    return read_one("period_totals", user_id=user_id, **period.bounds, is_all=period.is_all)
 
 
 def top(user_id: str, kind: Kind, period: Period, *, measure: Measure = "plays", limit: int = 10) -> pd.DataFrame:
@@ -76,8 +43,7 @@ def top(user_id: str, kind: Kind, period: Period, *, measure: Measure = "plays",
     ranked = read(
         sql.SQL(_TOP_OF_ALL if period.is_all else _TOP_OF_PERIOD).format(**parts),
         user_id=user_id,
-        start=period.start,
-        end=period.end,
+        **period.bounds,
         limit=limit,
     )
     previous = period.previous or period
@@ -86,8 +52,7 @@ def top(user_id: str, kind: Kind, period: Period, *, measure: Measure = "plays",
         sql.SQL(_SUMS_28_DAYS_AGO if period.is_all else _SUMS_OF_PERIOD).format(**parts)
         + sql.SQL(_RANKS_OF_ASKED).format(**parts),
         user_id=user_id,
-        start=previous.start,
-        end=previous.end,
+        **previous.bounds,
         **{f"asked_{key}": list(ranked[key]) for key in keys},
     )
     return ranked.merge(ranked_before, how="left", on=keys)
@@ -156,21 +121,7 @@ _RANKS_OF_ASKED = """
 
 def artist_months(user_id: str, artists: list[str], period: Period, granularity: Granularity) -> pd.DataFrame:
     """bucket, artist_name, plays, ms_played of the named artists."""
-    return read(
-        """
-        select date_trunc(%(granularity)s, local_date::timestamp)::date as bucket, artist_name,
-            sum(plays)::bigint as plays, sum(ms_played)::bigint as ms_played
-        from analytics.artist_days
-        where user_id = %(user_id)s and artist_name = any(%(artists)s) and local_date between %(start)s and %(end)s
-        group by 1, 2
-        order by 1, 2
-        """,
-        user_id=user_id,
-        artists=artists,
-        start=period.start,
-        end=period.end,
-        granularity=granularity,
-    )
+    return read("artist_months", user_id=user_id, artists=artists, **period.bounds, granularity=granularity)
 
 
 def movers(user_id: str, period: Period, *, limit: int = 5) -> pd.DataFrame:
@@ -180,31 +131,9 @@ def movers(user_id: str, period: Period, *, limit: int = 5) -> pd.DataFrame:
     if previous is None:
         return pd.DataFrame(columns=["artist_name", "plays", "previous_plays", "change"])
     return read(
-        """
-        with changes as (
-            select artist_name,
-                coalesce(sum(plays) filter (where local_date >= %(start)s), 0)::bigint as plays,
-                coalesce(sum(plays) filter (where local_date <= %(previous_end)s), 0)::bigint as previous_plays
-            from analytics.artist_days
-            where user_id = %(user_id)s
-                and (local_date between %(start)s and %(end)s or local_date between %(previous_start)s
-                    and %(previous_end)s)
-            group by artist_name
-        ),
-        ranked as (
-            select *, plays - previous_plays as change,
-                row_number() over (order by plays - previous_plays desc, artist_name) as rise,
-                row_number() over (order by plays - previous_plays, artist_name) as fall
-            from changes
-        )
-        select artist_name, plays, previous_plays, change
-        from ranked
-        where (rise <= %(limit)s and change > 0) or (fall <= %(limit)s and change < 0)
-        order by change desc, artist_name
-        """,
+        "movers",
         user_id=user_id,
-        start=period.start,
-        end=period.end,
+        **period.bounds,
         previous_start=previous.start,
         previous_end=previous.end,
         limit=limit,

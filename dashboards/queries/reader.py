@@ -1,15 +1,17 @@
-"""One read-only connection per thread, and statements run on it."""
+"""The one way to the database: queries of include/sql/dashboards on a read-only connection, one a thread."""
 
 from __future__ import annotations
 
 import os
 import threading
-from typing import Any, LiteralString
+from typing import Any
 
 import pandas as pd
 import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
+
+from include.sql.queries import query
 
 DSN_VARIABLE = "LISTENING_READER_DSN"
 # Statements here group up to a year's plays: enough memory to do it without files, and no compiling, which takes
@@ -52,19 +54,23 @@ def _connection() -> psycopg.Connection[dict[str, Any]]:
     return connection
 
 
-def read(statement: LiteralString | sql.Composed, **parameters: Any) -> pd.DataFrame:
-    """The rows of one statement with bound parameters. Connects again, once, when the server went away meanwhile."""
+def read(statement: str | sql.Composed, **parameters: Any) -> pd.DataFrame:
+    """The rows of one statement with bound parameters. Connects again, once, when the server went away meanwhile.
+
+    :param statement: the name of a query in include/sql/dashboards, or one put together with psycopg.sql.
+    """
+    text = query("dashboards", statement) if isinstance(statement, str) else statement
     connection = _connection()
     try:
-        return _run(connection, statement, parameters)
+        return _run(connection, text, parameters)
     except psycopg.OperationalError:
         if not connection.closed:
             raise
-        return _run(_connection(), statement, parameters)
+        return _run(_connection(), text, parameters)
 
 
 def _run(
-    connection: psycopg.Connection[dict[str, Any]], statement: LiteralString | sql.Composed, parameters: dict[str, Any]
+    connection: psycopg.Connection[dict[str, Any]], statement: bytes | sql.Composed, parameters: dict[str, Any]
 ) -> pd.DataFrame:
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
@@ -77,7 +83,7 @@ def _run(
     return frame
 
 
-def read_one(statement: LiteralString, **parameters: Any) -> dict[str, Any]:
+def read_one(statement: str, **parameters: Any) -> dict[str, Any]:
     """The statement's only row as plain Python values, {} when there is none."""
     frame = read(statement, **parameters)
     if frame.empty:

@@ -187,7 +187,7 @@ def test_overview_when(show, recount_of, user_id, key):
     for offset in range((end - first_day).days + 1):
         day = first_day + dt.timedelta(days=offset)
         heard = by_day.loc[day] if day in by_day.index else None
-        told = "silence" if heard is None else f"{heard.plays:,} plays, {formatting.duration(heard.ms)}"
+        told = "no plays" if heard is None else f"{heard.plays:,} plays, {formatting.duration(heard.ms)}"
         assert f"{day:%a %-d %b %Y}: {told}" in shown
 
     hours = plays["local_started_at"].dt.hour
@@ -196,7 +196,7 @@ def test_overview_when(show, recount_of, user_id, key):
         for hour in range(24):
             heard = plays[(weekdays == weekday) & (hours == hour)]
             told = (
-                "silence" if heard.empty else f"{formatting.duration(heard['ms_played'].sum())}, {len(heard):,} plays"
+                "no plays" if heard.empty else f"{formatting.duration(heard['ms_played'].sum())}, {len(heard):,} plays"
             )
             assert f"{name} {hour:02d}:00–{hour:02d}:59: {told}" in shown
     for hour in range(24):
@@ -211,7 +211,7 @@ def test_overview_when(show, recount_of, user_id, key):
 @pytest.mark.parametrize("user_id", IDS)
 def test_overview_records_and_milestones(show, recount_of, user_id):
     recount, page = recount_of(user_id), show("overview", listener=user_id, period="28d").page
-    rows = {row[0]: row[1:] for row in table(page, "Best ever, all time")}
+    rows = {row[0]: row[1:] for row in table(page, "All-time records")}
     by_day = recount.plays.groupby("local_date").agg(plays=("event_id", "size"), ms=("ms_played", "sum"))
 
     def best(values: pd.Series) -> tuple[int, dt.date]:
@@ -246,7 +246,7 @@ def test_overview_records_and_milestones(show, recount_of, user_id):
 
     steps = [int(base * 10**power) for power in range(1, 7) for base in (1, 2.5, 5)]
     reached = sorted((step for step in steps if step <= len(recount.plays)), reverse=True)
-    assert (table(page, "Plays since the first known one") if reached else []) == [
+    assert (table(page, "Milestones reached") if reached else []) == [
         [f"{step:,} plays", formatting.day(recount.reached(step))] for step in reached[:6]
     ]
     total, today = len(recount.plays), queries.listener(user_id)["as_of"]
@@ -326,7 +326,7 @@ def test_trends_artists(show, recount_of, user_id, key):
     # Among equals the page goes by name, so the last of those that fell are counted from the other end.
     fallen = sorted(change.index, key=lambda artist: (change[artist], artist))[:5]
     chosen = [artist for artist in order[:5] if change[artist] > 0] + [a for a in fallen if change[a] < 0]
-    assert table(shown.page, f"Against {period.previous.label}") == [
+    assert table(shown.page, f"Compared with {period.previous.label}") == [
         [artist, f"{now.get(artist, 0):,}", f"{before.get(artist, 0):,}", f"{change[artist]:+,.0f}".replace("-", "−")]
         for artist in sorted(chosen, key=lambda artist: (-change[artist], artist))
     ]
@@ -400,7 +400,7 @@ def test_milestones_of_a_million_plays(pipeline_socket, bulk_database, monkeypat
     for row in found.itertuples():
         assert row.local_date == begin + dt.timedelta(days=(row.plays - 1) // BULK_A_DAY)
     page = parse(render("overview", {"listener": BULK, "period": "all"}, "file"))
-    assert table(page, "Plays since the first known one")[0] == [
+    assert table(page, "Milestones reached")[0] == [
         "1,000,000 plays",
         formatting.day(begin + dt.timedelta(days=999_999 // BULK_A_DAY)),
     ]
@@ -468,7 +468,7 @@ def test_personas_cards(show, reader, recount_of, clustered, user_id):
         assert told[2] == f"{own.sum():,}"
         change = round(lately, 4) - round(share, 4)
         trend = (
-            "about as much as ever"
+            "about the same as overall"
             if abs(change) < 0.02
             else f"{abs(change) * 100:.0f} points {'more' if change > 0 else 'less'} than overall"
         )
@@ -527,7 +527,7 @@ def test_personas_time_hours_and_sessions(show, reader, recount_of, clustered, u
     assert kept == sessions.groupby([persona, sessions["local_started_at"].dt.hour]).size().to_dict()
 
     if len(sessions) > 2:
-        points = shown.rows("Each dot is a session; near dots are sessions alike")
+        points = shown.rows("Each dot is a session; similar sessions are close together")
         newest = sessions.sort_values(["local_date", "session_id"], ascending=False).head(1200)
         expected = Counter(
             zip(newest["persona_id"].map(names), newest["plays"], newest["artists"], newest["local_date"], strict=True)
@@ -601,7 +601,7 @@ def test_playlists(show, reader, recount_of, user_id):
             before = set(tracks[tracks["playlist_id"] == earlier.iloc[0]["playlist_id"]]["track_id"])
             now = set(own["track_id"])
             assert [next(place) for _ in range(3)] == [
-                f"{len(now - before)} came", f"{len(before - now)} went", f"{len(now & before)} stayed",
+                f"{len(now - before)} added", f"{len(before - now)} removed", f"{len(now & before)} kept",
             ]  # fmt: skip
 
 
@@ -632,7 +632,7 @@ def test_quality_key_figures(show, reader, recount_of, user_id):
         "Authorization age": f"{(person['as_of'] - at).days} days",
         "Plays with audio features": formatting.percent(covered.mean()),
     }
-    ends = f"ends about {formatting.day(at + dt.timedelta(days=182))}"
+    ends = f"expires about {formatting.day(at + dt.timedelta(days=182))}"
     assert notes(page)["Authorization age"] == (f"{ends}: authorize again" if authorized >= 150 else ends)
     assert notes(page)["Last play known"] == formatting.moment(last, person["time_zone"])
 
@@ -695,7 +695,7 @@ def test_quality_left_out(show, owner, recount_of, pipeline_folder):
     """Every raw row is a play or is left out with a reason; rows that were no rows are counted by the importer."""
     for user_id in IDS:
         page = show("quality", listener=user_id).page
-        left_out = table(page, "Rows that do not count as plays of their own") if user_id != "dora" else []
+        left_out = table(page, "Rows that are not counted as plays") if user_id != "dora" else []
         rows = {label: int(count.replace(",", "")) for label, count in left_out}
         at_import = {label: count for label, count in rows.items() if label.startswith("import: ")}
         exports = pipeline_folder / "exports" / user_id

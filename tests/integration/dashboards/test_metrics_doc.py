@@ -8,6 +8,7 @@ from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
 import pytest
+from listening.task_docs import TASK_DOCS
 
 from dashboards import queries
 from dashboards.pages import PAGES
@@ -18,7 +19,7 @@ from tests.support.pipeline import LISTENERS
 PROJECT = Path(__file__).parents[3]
 DEFAULT_FILE = "tests/integration/dashboards/test_figures.py"
 # Queries that only choose what is shown.
-CHOICES = {"listeners", "period_of", "read"}
+CHOICES = {"listeners", "period_of"}
 
 
 class Row(NamedTuple):
@@ -29,11 +30,15 @@ class Row(NamedTuple):
 
 
 def listed() -> list[Row]:
-    text = (PROJECT / "docs" / "metrics.md").read_text()
-    table = text.split("| page | figure | query | test |")[1]
-    rows = [Row(*(cell.strip() for cell in line.strip("|").split("|"))) for line in table.splitlines()[2:] if line]
+    rows = [Row(*cells) for cells in table_rows("| page | figure | query | test |")]
     assert len(rows) > 40
     return rows
+
+
+def table_rows(head: str) -> list[list[str]]:
+    """The cells of the page's table with this head."""
+    table = (PROJECT / "docs" / "metrics.md").read_text().split(head)[1].split("\n\n")[0]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.strip().splitlines()[1:]]
 
 
 def shown_figures(page: Element) -> set[str]:
@@ -81,3 +86,20 @@ def test_every_query_is_listed_and_every_listed_one_exists():
 def test_every_listed_test_exists(row):
     file, _, name = row.test.strip("`").rpartition("::")
     assert re.search(rf"^def {name}\(", (PROJECT / (file or DEFAULT_FILE)).read_text(), re.MULTILINE), row.test
+
+
+def test_every_table_that_a_query_reads_is_listed_with_the_task_that_writes_it(reader):
+    tasks = {
+        table.strip("`"): re.findall("`(.+?)`", written_by) for table, written_by in table_rows("| table | task |")
+    }
+    assert {task for names in tasks.values() for task in names} - {"make authorize"} <= TASK_DOCS.keys()
+    exist = {
+        name.removeprefix("public.")
+        for (name,) in reader.execute("select schemaname || '.' || tablename from pg_tables").fetchall()
+    }
+    read = {f"analytics.{table}" for days, totals, *_ in queries.KINDS.values() for table in (days, totals)}
+    for file in (PROJECT / "include" / "sql" / "dashboards").glob("*.sql"):
+        source = file.read_text()
+        ctes = set(re.findall(r"\b([a-z_]+) as (?:materialized )?\(", source))
+        read |= set(re.findall(r"\b(?:from|join) ([a-z_.]+)", source)) & exist - ctes
+    assert tasks.keys() == read

@@ -48,7 +48,7 @@ def test_an_unknown_listener_has_nothing():
 )
 def test_the_role_can_only_read_what_is_published(statement):
     with pytest.raises(psycopg.Error):
-        queries.read(statement)
+        reader_module._connection().execute(statement)
 
 
 def test_every_statement_is_bound(reader, monkeypatch):
