@@ -45,7 +45,7 @@ cross join lateral (
 ) a;
 
 -- name: clock
-select (local_date - date '2001-01-01') %% 7 + 1 as weekday, hour::int as hour,
+select mod(local_date - date '2001-01-01', 7) + 1 as weekday, hour::int as hour,
     sum(plays)::bigint as plays, sum(ms_played)::bigint as ms_played
 from analytics.listening_hours
 where user_id = %(user_id)s and local_date between %(start)s and %(end)s
@@ -80,15 +80,22 @@ discoveries as (
     select 'Most new artists in a day', new_artists::bigint, 'artists', null, local_date
     from analytics.daily_trends
     where user_id = %(user_id)s
-        and local_date > (select min(local_date) + 28 from analytics.daily_trends where user_id = %(user_id)s)
+        and local_date > (
+            select min(earlier.local_date) + 28 from analytics.daily_trends earlier where earlier.user_id = %(user_id)s
+        )
     order by new_artists desc, local_date limit 1
 )
 select * from busiest_day
-union all select * from longest_day
-union all select * from longest_session
-union all select * from longest_streak
-union all select * from on_repeat
-union all select * from discoveries;
+union all
+select * from longest_day
+union all
+select * from longest_session
+union all
+select * from longest_streak
+union all
+select * from on_repeat
+union all
+select * from discoveries;
 
 -- name: milestones
 with running as (

@@ -25,7 +25,7 @@ group by 1, 2
 order by 1, 2;
 
 -- name: persona_hours
-select c.persona_id, (floor(f.start_hour)::int %% 24) as hour, count(*) as sessions
+select c.persona_id, mod(floor(f.start_hour)::int, 24) as hour, count(*) as sessions
 from ml.session_clusters c
 join ml.session_features f using (user_id, session_id)
 where c.user_id = %(user_id)s and c.local_date between %(start)s and %(end)s
