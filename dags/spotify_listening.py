@@ -200,15 +200,14 @@ def spotify_listening():
             as_of=AS_OF,
             outlets=[RAW_EVENTS],
         )
-    audio_features = FetchAudioFeaturesOperator(
-        **about("fetch_audio_features"), trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS
-    )
+    audio_features = FetchAudioFeaturesOperator(**about("fetch_audio_features"), trigger_rule=TriggerRule.ALL_DONE)
     ingestion_failed = IngestionFailedOperator(
         **about("ingestion_failed"), trigger_rule=TriggerRule.ONE_FAILED, retries=0
     )
 
     # One failed account does not stop the others; ingestion_failed still fails the run at its end.
-    scan_raw = scan("raw", trigger_rule=TriggerRule.ALL_DONE_MIN_ONE_SUCCESS, inlets=[RAW_EVENTS])
+    # ALL_DONE_MIN_ONE_SUCCESS would skip everything as soon as one account is skipped (its quota is used up), or there is none.
+    scan_raw = scan("raw", trigger_rule=TriggerRule.ALL_DONE, inlets=[RAW_EVENTS])
     raw_gate = gate("raw", on_pass="build_listening_events")
 
     with TaskGroup("analytics", prefix_group_id=False, tooltip="Plays, sessions, statistics, in SQL"):

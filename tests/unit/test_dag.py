@@ -118,8 +118,8 @@ def test_owners_retries_and_limits(dag):
 
 
 def test_a_failed_account_neither_stops_the_others_nor_stays_hidden(dag):
-    assert dag.get_task("scan_raw").trigger_rule == "all_done_min_one_success"
-    assert dag.get_task("fetch_audio_features").trigger_rule == "all_done_min_one_success"
+    assert dag.get_task("scan_raw").trigger_rule == "all_done"
+    assert dag.get_task("fetch_audio_features").trigger_rule == "all_done"
     assert dag.get_task("ingestion_failed").trigger_rule == "one_failed"
     assert dag.get_task("quality_failed").trigger_rule == "one_success"
 
