@@ -16,13 +16,13 @@ from hypothesis import settings
 from include.stack.local import postgres
 from tests.support import pipeline
 
-# How fast an example runs says something about the machine, not about the code.
+# No deadline: how long an example takes depends on the machine, not on the code.
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
 
 _numbers = itertools.count()
 
-# Folder of what all processes of a session share. xdist's workers are told by the process that started them.
+# The folder that all processes of a test session share. xdist's workers get it from the process that started them.
 SHARED = pytest.StashKey[Path]()
 
 
@@ -44,7 +44,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def pg_socket() -> Iterator[Path]:
     """Socket directory of a server that lives as long as the test session, durability off for speed."""
-    # Not pytest's folder: another pytest that starts closes it to all but its user, and the server runs as another.
+    # Not pytest's folder: any other pytest that starts makes it private to its user, and the server runs as another.
     folder = Path(tempfile.mkdtemp(prefix="listening-tests-"))
     data_dir = folder / "data"
     socket_dir = postgres.start_server(data_dir)

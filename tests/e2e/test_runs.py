@@ -182,7 +182,7 @@ def test_commands_reach_the_running_stack(first_run, stack):
 
 
 def test_a_run_without_news_changes_no_row(first_run, stack, owner):
-    # Audio features are fetched some at a time and are news to the next run: let no source know any more.
+    # Audio features are fetched a few at a time, so the next run would find more: let no source have any.
     owner.execute(
         "insert into audio_features (track_id, source, status) select track_id, 'reccobeats', 'unknown'"
         " from heard_tracks on conflict do nothing"
@@ -193,7 +193,7 @@ def test_a_run_without_news_changes_no_row(first_run, stack, owner):
     before = checksums(owner, *everything)
     raw = counts(owner, "select user_id || source, count(*) from raw_listening_events group by 1")
     assert run(stack).state == "success"
-    # Which run was the newest, and what its scans saw, is bookkeeping.
+    # These tables say which run was the newest and what its scans saw: they may differ.
     assert changed(before, checksums(owner, *everything)) <= {"staging.layers", "staging.newest_run"}
     assert counts(owner, "select user_id || source, count(*) from raw_listening_events group by 1") == raw
 

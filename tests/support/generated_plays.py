@@ -7,8 +7,8 @@ from typing import Any
 
 import psycopg
 
-# A row of an extended streaming history for each of the plays: user_id, n, track_number, track_id, ended_at, ms_played.
-# Of `skip_every` plays one is skipped; ten tracks make an album. md5 of listener and number is the event's key.
+# Makes a row of an extended streaming history of each row (user_id, n, track_number, track_id, ended_at, ms_played) of
+# `plays`. One play in `skip_every` is skipped; ten tracks make an album. The event key is md5 of listener and number.
 INSERT_PLAYS = """
     insert into raw_listening_events (user_id, source, event_key, played_at, item_type, track_id, payload, run_id)
     select

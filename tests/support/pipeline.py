@@ -33,8 +33,8 @@ from include.stack.local import postgres
 from tests.support.generated_plays import insert_years_of_plays
 from tests.support.steps import run_models, run_stages
 
-# ada has long history; bea less, with files that are no good; carl account data and a dead authorization; dora 12
-# plays. Nothing is known of UNHEARD but the name.
+# ada has a long history; bea a shorter one, and export files that cannot be read; carl has account data only, and an
+# authorization that has ended; dora has 12 plays. UNHEARD is a listener without any data.
 LISTENERS: tuple[Listener, ...] = tuple(
     replace(listener, first_day=max(listener.first_day, date(2025, 3, 1))) for listener in DEMO_LISTENERS
 )
@@ -66,7 +66,7 @@ def build_demo(socket_dir: Path, database: str, folder: Path) -> None:
             for look in (moment - timedelta(hours=hours) for hours in (40, 32, 24, 16, 8, 0)):
                 spotify.set_clock(look)
                 for user_id in ("ada", "bea", "carl", "dora"):
-                    # Once a day is too seldom for ada: the window of 50 plays overflows, which leaves a gap.
+                    # One run a day is too few for ada: Spotify's list of 50 plays overflows, which leaves a gap.
                     if user_id != "ada" or look == moment:
                         run.ingest(user_id, look)
             if moment == NOW:

@@ -232,7 +232,7 @@ def playlist_tracks(
     by_persona = events.groupby(["track_id", persona.rename("persona_id")])
     persona_plays = by_persona.agg(plays=("ms_played", "size"), longest_ms=("ms_played", "max")).reset_index()
     is_last = events.session_id.isin(features.index.sort_values()[-LIKE_SESSIONS:])
-    # a session in which nothing was heard is one of the last ones too
+    # a session in which nothing was heard counts as one of the last ones, too
     tracks_heard = events.track_id.where(was_heard)[is_last]
     last_sessions = (
         tracks_heard.groupby([events.session_id, tracks_heard], dropna=False).count().reset_index(name="plays")

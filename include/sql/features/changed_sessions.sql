@@ -1,5 +1,5 @@
--- Takes the marks of step session_features: marked_days, and the sessions that start on them. Tables with statistics and not
--- CTEs, whose size the planner would guess from a pending_days as it was before this run.
+-- Takes the marks of step session_features: marked_days, and changed_sessions, the sessions that start on these days. Both are
+-- tables and not CTEs, so that the planner knows their size; it would guess it from how pending_days was before this run.
 select lock_marks();
 
 create temp table marked_days on commit drop as

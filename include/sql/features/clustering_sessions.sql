@@ -1,7 +1,8 @@
--- One listener's sessions as the clustering reads them, the oldest first: what session_clusters says of each so far, its
--- artists, and its features in the order of ml.centroids.FEATURES. Of the given days, or of all when null; at most
--- sample_size of them, always the same ones: those whose hashes come first.
--- In a listener's first weeks on record everything is a first listen, which says nothing of the session: unknown.
+-- One listener's sessions as the clustering reads them, oldest first: the row of session_clusters, if there is one, the
+-- artists, and the features in the order of ml.personas.centroids.FEATURES. Sessions of the given days, or of all days if null;
+-- at most sample_size of them, always the same ones (the first by hash).
+-- In a listener's first weeks on record every track is a first listen, which says nothing about the session: discovery_rate
+-- is null there.
 with chosen as (
     select *
     from staging.session_features

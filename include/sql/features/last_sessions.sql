@@ -1,4 +1,4 @@
--- What was heard in the last sessions, and how often; a session in which nothing was heard has a row without a track.
+-- Tracks heard in the last sessions, and how often. A session in which nothing was heard has one row, without a track.
 with last_sessions as (
     select session_id, started_at
     from staging.listening_sessions

@@ -1,5 +1,5 @@
 -- name: current_model
--- A listener's current model, and the features it is of.
+-- A listener's current model, and the names of the features it was fitted on.
 select
     feature_names,
     version,
@@ -18,13 +18,13 @@ from staging.clustering_models
 where user_id = %(user_id)s and is_current;
 
 -- name: model_personas
--- Version of a listener's current model, and its personas.
+-- The version of a listener's current model, and the persona of each of its clusters.
 select version, persona_ids
 from staging.clustering_models
 where user_id = %(user_id)s and is_current;
 
 -- name: next_model
--- Version of a listener's next model, and the id of the next new persona.
+-- The version that a listener's next model gets, and the id that their next new persona gets.
 select coalesce(max(m.version), 0) + 1 as version, coalesce(max(persona_id), 0) + 1 as persona_id
 from staging.clustering_models m
 left join lateral unnest(m.persona_ids) as persona_id on true
@@ -41,8 +41,8 @@ from staging.session_features
 where user_id = %(user_id)s;
 
 -- name: drift
--- How far a listener's newest sessions that the model was not trained on lie from their centroids: how many there are, of at
--- most `sessions`, and their mean distance.
+-- How well the model still fits: number and mean distance to their centroids of a listener's newest sessions that the model
+-- was not trained on, at most `sessions` of them.
 with newest as (
     select c.distance
     from staging.session_clusters c

@@ -1,7 +1,8 @@
--- What staging.session_features and session_artists are to say of the changed_sessions: new_features, with the columns of
--- session_features, and new_artists. Plays are read day by day, in the order of their index, so that no sort is larger
--- than a day. Whole numbers and numerics have exact sums, so that no order decides a last digit; round(x * 1e9) / 1e9 is
--- the double next to x rounded, as a numeric would give it, for a fifth of the time (+ 0: not -0).
+-- The rows that staging.session_features and session_artists should have for the changed_sessions: new_features, with the
+-- columns of session_features, and new_artists.
+-- Plays are read day by day, in the order of their index, so no sort is larger than a day. Sums are of whole numbers and
+-- numerics: they are exact, so the order of the plays cannot change a last digit. round(x * 1e9) / 1e9 gives the same double
+-- as rounding a numeric, in a fifth of the time (+ 0 makes 0 of -0).
 create temp table new_features (
     like staging.session_features, artists text[] not null, artist_plays integer[] not null
 ) on commit drop;
@@ -114,7 +115,7 @@ from (
     ) of_day
     offset 0  -- before the join below, which would read the day anew for each of its sessions
 ) p
--- A session that began on the day before is not of this day.
+-- A session that began on the day before is left out here.
 join changed_sessions s on s.user_id = p.user_id and s.local_date = p.local_date and s.session_id = p.session_id
 cross join lateral (select extract(epoch from s.local_started_at::time) / 3600.0 as start_hour) h;
 

@@ -1,7 +1,7 @@
--- The artists that set each persona of a listener apart, the most telling first: plays of 30 s or more in the persona's
--- sessions and in all, and how many of either there are of any artist. Most telling is the share of the persona's plays times
--- log2 of how many times the artist's share of all plays that is: the artist's part of the divergence (Kullback & Leibler
--- 1951) between the two.
+-- The artists that set each persona of a listener apart, the most telling first, with plays of 30 s or more: of the artist in
+-- the persona's sessions and in all, and of all artists in both.
+-- telling = p · log2(p / q), where p is the artist's share of the persona's plays and q of all plays: the artist's part of the
+-- Kullback-Leibler divergence (1951) between the persona's plays and all plays.
 with heard as (
     select c.persona_id, a.artist_name, a.plays
     from staging.session_artists s

@@ -1,4 +1,4 @@
--- How often each track was played in each persona's sessions, and its longest play.
+-- Number of plays of each track in each persona's sessions, and the longest of them.
 select
     e.track_id,
     c.persona_id,

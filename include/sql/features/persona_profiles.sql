@@ -1,6 +1,6 @@
--- What each persona of a listener is like, and what all their other sessions are: a row each (is_other), the latter missing
--- where there is only one persona.
--- In a listener's first weeks on record everything is a first listen: those sessions do not count for discovery.
+-- What the sessions of each persona of a listener are like, and beside it (is_other) what all the other sessions are like.
+-- With only one persona there is no second row.
+-- In a listener's first weeks on record every track is a first listen, so those sessions do not count for discovery.
 -- night … evening: share of sessions that start at 22–5, 5–10, 10–14, 14–18, 18–22 h local time.
 with sessions as (
     select

@@ -1,8 +1,8 @@
--- staging.session_artists from new_artists: who was heard in which session, and how often. Marks session_clusters, which reads
--- both; and, for artist_cooccurrence, all artists of the sessions that changed, and their days: what a session says about any
--- of its pairs depends on how many artists it has.
--- A session's weight doubles every 365 days since 2010-01-01: old sessions lose weight against new ones without any stored
--- number having to change as time passes. Whole numbers, so that sums are exact in whatever order they are taken.
+-- Writes staging.session_artists from new_artists: which artists a session had, and how often. Marks the steps that read it
+-- and, for artist_cooccurrence, all artists of the sessions that changed: how much a session counts for each pair of its
+-- artists depends on how many there are.
+-- The weight of a session doubles every 365 days from 2010-01-01 on. So old sessions count less and less beside new ones, and
+-- no stored number has to change as time passes. Weights are whole numbers, so sums are exact in any order.
 create temp table changed_artists (
     user_id text not null, local_date date not null, artists text[] not null
 ) on commit drop;
@@ -19,7 +19,7 @@ gone as (
 )
 insert into changed_artists select * from gone;
 
--- What is left of new_artists is to be written.
+-- What is left in new_artists has changed.
 delete from new_artists n
 using staging.session_artists a
 where a.user_id = n.user_id and a.session_id = n.session_id

@@ -1,5 +1,5 @@
 -- name: listening_days_since
--- How many sessions of a listener have a persona, and on how many days they listened since the newest of these.
+-- How many sessions of a listener have a persona, and on how many days the listener has played music since the newest of them.
 select c.sessions, (
     select count(distinct f.local_date)
     from staging.session_features f
@@ -12,7 +12,7 @@ from (
 ) c;
 
 -- name: waiting_days
--- Days of a listener's newest `most` sessions that the current model has not reached.
+-- The days of a listener's newest sessions that the current model has not been applied to yet, at most `most` sessions.
 select distinct local_date
 from (
     select local_date

@@ -1,5 +1,5 @@
--- staging.session_features from new_features: writes what differs, removes rows of sessions that are gone, marks
--- session_clusters.
+-- Makes staging.session_features equal new_features for the changed_sessions: writes rows that differ, removes rows of sessions
+-- that are gone, and marks session_clusters.
 create temp table changed_days (
     user_id text not null, local_date date not null, written bigint not null, removed bigint not null
 ) on commit drop;
@@ -17,7 +17,7 @@ gone as (
 insert into changed_days
 select user_id, local_date, 0, count(*) from gone group by user_id, local_date;
 
--- What is left of new_features is to be written.
+-- What is left in new_features has changed.
 delete from new_features n
 using staging.session_features f
 where f.user_id = n.user_id and f.session_id = n.session_id and f.* is not distinct from n.*;

@@ -1,5 +1,5 @@
--- Plays of 30 s or more of each artist in the first and in the second half of a listener's sessions, a row a session with any;
--- the middle play of an odd number is of the first.
+-- Plays of 30 s or more of each artist, in the first and in the second half of each of a listener's sessions; sessions without
+-- such plays have no row. Of an odd number of plays, the middle one belongs to the first half.
 with numbered as (
     select
         session_id,

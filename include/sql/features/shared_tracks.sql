@@ -1,4 +1,5 @@
--- Tracks this listener has not heard, from listeners who share with them: both agreed. The one who played it most speaks.
+-- Tracks that this listener has never played, from other listeners; both have agreed to share their history. Of several who played
+-- a track, the one with the most plays is named.
 with partners as (
     select o.user_id, o.display_name
     from listeners me

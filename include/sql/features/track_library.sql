@@ -1,5 +1,5 @@
--- Each track a listener has heard by the reference day: names, and how its plays lie in time. days_ago, day_plays and
--- day_heard have an entry for each day it was heard on.
+-- Each track that a listener had played by the reference day: its names, and when it was played. days_ago, day_plays and
+-- day_heard are arrays with an entry for each day on which it was played.
 with days as (
     select
         track_id,

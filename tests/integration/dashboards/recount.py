@@ -1,6 +1,6 @@
 """The pages' figures counted again with pandas, from the plays alone: no statistics table, no query of the pages.
 
-Sessions, days, streaks, discoveries, rankings and buckets are worked out here a second time, in another way.
+Sessions, days, streaks, discoveries, rankings and buckets are computed here a second time, in another way.
 """
 
 from __future__ import annotations

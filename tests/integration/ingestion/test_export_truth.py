@@ -103,15 +103,15 @@ def test_plays_their_places_sessions_and_skips_are_what_happened(analysed, life)
     truth = music(life, rows)
     play_of = {identity(row.row): place for place, row in truth.items()}
 
-    # Every play once, and nothing that was none.
+    # Every play is there once, and nothing else.
     stands_for = Counter(play_of.get(event.row) for event in events)
     assert None not in stands_for, [event for event in events if event.row not in play_of][:3]
-    # What lasted nobody knows cannot be placed, and is no play of 0 ms either.
+    # A row of unknown length cannot be placed in time, and is not a play of 0 ms either.
     timed = {place for place, row in truth.items() if row.quirk != "ms_played_missing"}
     assert set(stands_for) >= timed
     assert set(stands_for.values()) == {1}
 
-    # Heard when it was heard.
+    # Each play has the time at which it was heard.
     misplaced: dict[str, list[int]] = defaultdict(list)
     for event in events:
         place = play_of[event.row]
@@ -121,11 +121,11 @@ def test_plays_their_places_sessions_and_skips_are_what_happened(analysed, life)
     assert {"late_report", "late_sync", "skewed_clock", "None"} <= set(misplaced)
     for quirk, distances in misplaced.items():
         far = sum(distance > CLOSE_MS for distance in distances)
-        # Of rows that tell no start, a pause inside cannot be seen; a late row whose clock disagrees by two seconds
-        # with a neighbour and meets none (0.3 % of them) is taken for one of a wrong clock.
+        # A pause within a play cannot be seen in rows that do not tell its start. A late row whose clock is two seconds
+        # off its neighbour's and that touches no other play (0.3 % of them) is mistaken for one with a wrong clock.
         assert far <= 0.01 * len(distances), (quirk, far, len(distances))
 
-    # Skipped as the listener did; what the client ended is never a skip.
+    # Skipped if the listener skipped it; what the client ended is never a skip.
     for event in events:
         row, play = truth[play_of[event.row]], life.plays[play_of[event.row]]
         if row.row.get("reason_end") in SAID:
@@ -133,10 +133,10 @@ def test_plays_their_places_sessions_and_skips_are_what_happened(analysed, life)
         elif not play.skipped:
             long_enough = event.ms_played >= min(240_000, play.item.duration_ms / 2)
             says_why = bool(row.row.get("reason_end"))
-            # Where nothing is said its length decides; a known end that was no skip leaves a short play open.
+            # If the row does not say, the length decides; a short play whose known end is no skip stays unknown.
             assert event.skipped in ((False,) if long_enough else (False, None) if says_why else (False, True)), row
 
-    # The sessions there were, with the same plays.
+    # The sessions are those that took place, with the same plays.
     found: dict[int, set[int]] = defaultdict(set)
     for event in events:
         found[event.session].add(play_of[event.row])

@@ -2,8 +2,8 @@
 
 Three weeks by default; a year with LISTENING_TRUTH_DAYS=365.
 
-Daily runs ask over HTTP, with faults on. The watch's looks and the runs it starts read the same window of the same life
-without HTTP, so that a year takes a minute.
+Daily runs call the simulator over HTTP, with faults. The window trigger's polls, and the runs it starts, read the same
+list of plays without HTTP, so that a year takes a minute.
 """
 
 from __future__ import annotations
@@ -243,7 +243,7 @@ def test_without_the_watch_every_loss_is_in_a_gap_that_an_export_closes(year, tm
             " where source = 'extended_history'"
         )
     }
-    # What the app has not reported yet, and rows that do not say what was played, no export of today can bring back.
+    # No export made today has plays that the app has not reported yet, or says what was played in rows without a name.
     row_of = {row.play: (row.ts_s, row.row["spotify_track_uri"]) for row in rows if row.quirk != "nameless"}
     in_the_export = [key for key in lost if truth[key] in row_of]
     assert len(in_the_export) > 0.95 * len(lost)

@@ -1,4 +1,4 @@
-"""The same tables give the same output: again, with other hash seeds and thread counts, and on other Pythons.
+"""The same tables give the same output when run again, with other hash seeds and thread counts, and on other Pythons.
 
 OTHER_PYTHONS lists further interpreters (paths, separated by spaces), of environments made from requirements.lock.
 """

@@ -1,5 +1,5 @@
-"""One listener for each step, at whose data that step fails: what the others see comes out right, and so does theirs
-when the cause is gone."""
+"""For each step, a listener whose data make it fail: the others' tables come out right, and so do the listener's own
+once the cause is gone."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ TABLE_OF = {
     "artist_cooccurrence": "artist_cooccurrence",
     "playlists": "playlist_tracks",
 }
-# Each named like the step that fails at them.
+# Each is named like the step that fails on their data.
 LISTENERS = ("ada", *TABLE_OF, "zoe")
 Published = dict[str, dict[str, list[str]]]
 

@@ -198,7 +198,7 @@ def test_groups_are_chosen_by_what_they_tell_and_how_surely_they_come_back():
     assert choose(candidates)["k"] == 3
     assert choose(candidates, ("a", 4))["k"] == 4
     assert choose(candidates, ("b", 3)) == candidates[5]
-    # Those before go when others tell clearly more, or when they tell nothing any more.
+    # The former clusters are given up when others tell clearly more, or when they no longer tell anything.
     assert choose(candidates, ("a", 5))["k"] == 3
     assert choose([candidate(2, -0.01, 1.0, accepted=False)], ("a", 2)) is None
     assert choose([candidate(2, 0.005, 0.5, accepted=False)], ("a", 2))["k"] == 2

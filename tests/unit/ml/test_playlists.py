@@ -138,7 +138,7 @@ def test_the_best_tracks_are_taken_and_each_goes_to_whom_it_fits():
     assert {c.index for c in one.chosen + other.chosen} <= set(range(2 * LENGTH))
     fitting = sum(c.index % 2 == persona for persona, d in enumerate((one, other)) for c in d.chosen)
     share = KINDS["familiar"]
-    # But for what all want, which several may have, and what is taken in turn where other kinds are missing.
+    # Except tracks that all personas want, which several lists may have, and those that replace a missing kind.
     assert fitting >= 2 * (share - IN_COMMON)
 
 
