@@ -21,7 +21,7 @@ create temporary table loaded_plays (
 
 -- name: copy_raw_events
 copy raw_listening_events (user_id, source, event_key, played_at, item_type, track_id, payload, run_id)
-from stdin (format binary);  -- noqa: PRS
+from stdin (format binary);  -- noqa: PRS (sqlfluff reads no copy that another query follows)
 
 -- name: copy_loaded_plays
 copy loaded_plays (day, track_id, plays) from stdin;
