@@ -20,8 +20,9 @@ create temporary table loaded_plays (
 ) on commit drop;
 
 -- name: copy_raw_events
+-- sqlfluff cannot read a copy that another query follows: hence noqa.
 copy raw_listening_events (user_id, source, event_key, played_at, item_type, track_id, payload, run_id)
-from stdin (format binary);  -- noqa: PRS (sqlfluff reads no copy that another query follows)
+from stdin (format binary);  -- noqa: PRS
 
 -- name: copy_loaded_plays
 copy loaded_plays (day, track_id, plays) from stdin;
